@@ -1,0 +1,1 @@
+"""The nouns, their own rules, and every error. Standard library only."""

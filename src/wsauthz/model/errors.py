@@ -1,0 +1,373 @@
+"""Everything that can be refused, one class per failure, built from data.
+
+Refused
+├── InvalidArgument
+│   ├── UnknownRole  UnknownModule  UnknownPermission  UnknownResource  UnknownAction  UnknownGuard
+│   └── RequestIdReused  PageTokenInvalid
+├── NotFound
+│   └── WorkspaceNotFound  OrganizationNotFound  MemberNotFound  UserNotFound
+├── AlreadyExists
+│   └── AlreadyMember  SlugTaken  EmailTaken  IdTaken
+├── FailedPrecondition
+│   ├── LastOwner  PrimaryOwner  CannotRemoveSelf  NotOrgMember
+│   ├── PlaceSuspended  PlaceInactive
+│   ├── ModuleNotInParent  ModuleNotInPlan  LimitReached
+│   └── RevisionUnknown
+├── PermissionDenied
+│   └── Denied  RoleCeiling
+├── Unauthenticated
+│   └── ActorRequired  ActorRepeated
+├── Busy
+│   └── TooManyRequests  TooFarBehind
+└── Unavailable
+"""
+
+
+class Refused(Exception):
+    """A request that was understood and not carried out; ``str()`` is a sentence for the caller."""
+
+    reason = ""
+    """Stable, UPPER_SNAKE; what programs compare."""
+
+    field = ""
+    """The request field at fault, where one is."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+class InvalidArgument(Refused):
+    """A field that no state of the system would make acceptable."""
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class UnknownRole(InvalidArgument):
+    """A role that the catalog lacks, may not be assigned, or is not for this kind of place."""
+
+    reason = "UNKNOWN_ROLE"
+
+    def __init__(self, role: str, kind: str, *, field: str = "role") -> None:
+        super().__init__(field, f"{role!r} is not an assignable role of a {kind}")
+
+
+class UnknownModule(InvalidArgument):
+    """A module that the catalog lacks."""
+
+    reason = "UNKNOWN_MODULE"
+
+    def __init__(self, module: str, *, field: str = "modules") -> None:
+        super().__init__(field, f"{module!r} is not a module of this policy")
+
+
+class UnknownPermission(InvalidArgument):
+    """An explicit permission that the catalog lacks."""
+
+    reason = "UNKNOWN_PERMISSION"
+
+    def __init__(self, permission: str) -> None:
+        super().__init__("permissions", f"{permission!r} is not a permission of this policy")
+
+
+class UnknownResource(InvalidArgument):
+    """A resource type that neither the core vocabulary nor the catalog has."""
+
+    reason = "UNKNOWN_RESOURCE"
+
+    def __init__(self, resource: str) -> None:
+        super().__init__("resource", f"{resource!r} is not a resource type of this policy")
+
+
+class UnknownAction(InvalidArgument):
+    """An action that the resource type does not have."""
+
+    reason = "UNKNOWN_ACTION"
+
+    def __init__(self, resource: str, action: str) -> None:
+        super().__init__("action", f"{action!r} is not an action of {resource!r}")
+
+
+class UnknownGuard(InvalidArgument):
+    """A guard that the catalog does not name."""
+
+    reason = "UNKNOWN_GUARD"
+
+    def __init__(self, guard: str) -> None:
+        super().__init__("guards", f"{guard!r} is not a guard of this policy")
+
+
+class RequestIdReused(InvalidArgument):
+    """The same request id with another body."""
+
+    reason = "REQUEST_ID_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__("request_id", "was used for another request in the last 24 hours")
+
+
+class PageTokenInvalid(InvalidArgument):
+    """A page token that this server did not make for this caller and these arguments."""
+
+    reason = "PAGE_TOKEN_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__("page_token", "is not a page token of this request")
+
+
+class NotFound(Refused):
+    """Something that does not exist, or that the actor may not know of: the two look the same."""
+
+
+class WorkspaceNotFound(NotFound):
+    """No such workspace, or none that the actor may view."""
+
+    reason = "WORKSPACE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Workspace not found")
+
+
+class OrganizationNotFound(NotFound):
+    """No such organization, or none that the actor may view."""
+
+    reason = "ORGANIZATION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Organization not found")
+
+
+class MemberNotFound(NotFound):
+    """No live membership of that user in the place."""
+
+    reason = "MEMBER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Member not found")
+
+
+class UserNotFound(NotFound):
+    """No such user, or none that the actor may see."""
+
+    reason = "USER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("User not found")
+
+
+class AlreadyExists(Refused):
+    """Something unique that is there already."""
+
+
+class AlreadyMember(AlreadyExists):
+    """The user has a live membership in the place (REQ-049)."""
+
+    reason = "ALREADY_MEMBER"
+
+    def __init__(self) -> None:
+        super().__init__("The user is already a member")
+
+
+class SlugTaken(AlreadyExists):
+    """An explicit slug that a live workspace of the organization, or an organization, has."""
+
+    reason = "SLUG_TAKEN"
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The slug {slug!r} is taken")
+        self.field = "slug"
+
+
+class EmailTaken(AlreadyExists):
+    """An email address that another user has."""
+
+    reason = "EMAIL_TAKEN"
+
+    def __init__(self) -> None:
+        super().__init__("Another user has this email address")
+        self.field = "email"
+
+
+class IdTaken(AlreadyExists):
+    """An imported id that a deleted or different row already has."""
+
+    reason = "ID_TAKEN"
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        super().__init__(f"The {kind} id {identifier!r} is taken")
+
+
+class FailedPrecondition(Refused):
+    """A request that the present state does not allow, whoever asks."""
+
+
+class LastOwner(FailedPrecondition):
+    """It would leave the place without an owner (REQ-051)."""
+
+    reason = "LAST_OWNER"
+
+    def __init__(self) -> None:
+        super().__init__("The last owner cannot be removed, demoted, deactivated or narrowed")
+
+
+class PrimaryOwner(FailedPrecondition):
+    """The primary owner's membership is protected."""
+
+    reason = "PRIMARY_OWNER"
+
+    def __init__(self) -> None:
+        super().__init__("The primary owner must transfer ownership first")
+
+
+class CannotRemoveSelf(FailedPrecondition):
+    """Removing yourself goes through Leave."""
+
+    reason = "CANNOT_REMOVE_SELF"
+
+    def __init__(self) -> None:
+        super().__init__("Use Leave to remove yourself")
+
+
+class NotOrgMember(FailedPrecondition):
+    """The actor is no live member of the organization; one text for a foreign and an unknown one (REQ-042)."""
+
+    reason = "NOT_ORG_MEMBER"
+
+    def __init__(self) -> None:
+        super().__init__("You are not a member of this organization")
+
+
+class PlaceSuspended(FailedPrecondition):
+    """Nobody joins or is added while the place is effectively suspended."""
+
+    reason = "WORKSPACE_SUSPENDED"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody can be added while the place is suspended")
+
+
+class PlaceInactive(FailedPrecondition):
+    """Nobody joins or is added while the place is effectively inactive."""
+
+    reason = "WORKSPACE_INACTIVE"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody can be added while the place is inactive")
+
+
+class ModuleNotInParent(FailedPrecondition):
+    """A child cannot have a module that its parent lacks."""
+
+    reason = "MODULE_NOT_IN_PARENT"
+
+    def __init__(self, module: str) -> None:
+        super().__init__(f"The workspace above does not have the module {module!r}")
+        self.field = "modules"
+
+
+class ModuleNotInPlan(FailedPrecondition):
+    """The effective plan limits the modules and lacks this one."""
+
+    reason = "MODULE_NOT_IN_PLAN"
+
+    def __init__(self, module: str) -> None:
+        super().__init__(f"The plan does not include the module {module!r}")
+        self.field = "modules"
+
+
+class LimitReached(FailedPrecondition):
+    """A limit of the catalog, or the depth of the tree."""
+
+    reason = "LIMIT_REACHED"
+
+    def __init__(self, limit: str, most: int) -> None:
+        super().__init__(f"The limit {limit} of {most} is reached")
+
+
+class RevisionUnknown(FailedPrecondition):
+    """A revision token of another database, or of a state that was never seen here."""
+
+    reason = "REVISION_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__("This revision is not one of this database")
+        self.field = "at_least_revision"
+
+
+class PermissionDenied(Refused):
+    """The actor may not do it, and may know that the thing exists."""
+
+
+class Denied(PermissionDenied):
+    """The engine's answer to the question the RPC asks; carries the decision's reason."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class RoleCeiling(PermissionDenied):
+    """Nobody grants more than they hold, nor touches a member above them."""
+
+    reason = "ROLE_CEILING"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+class Unauthenticated(Refused):
+    """Who is calling, or for whom, is missing."""
+
+
+class ActorRequired(Unauthenticated):
+    """A management RPC without x-wsauthz-actor."""
+
+    reason = "ACTOR_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__("Name the user this is done for in the metadata x-wsauthz-actor")
+
+
+class ActorRepeated(Unauthenticated):
+    """The metadata names more than one actor."""
+
+    reason = "ACTOR_REPEATED"
+
+    def __init__(self) -> None:
+        super().__init__("The metadata x-wsauthz-actor must occur once")
+
+
+class Busy(Refused):
+    """Try again after ``retry_seconds``."""
+
+    retry_seconds = 1.0
+
+
+class TooManyRequests(Busy):
+    """More work is waiting than this server takes in."""
+
+    reason = "TOO_MANY_REQUESTS"
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests are waiting; try again")
+
+
+class TooFarBehind(Busy):
+    """This server has to catch up with the database before it may decide a write."""
+
+    reason = "TOO_FAR_BEHIND"
+
+    def __init__(self) -> None:
+        super().__init__("This server is catching up with the database; try again")
+
+
+class Unavailable(Refused):
+    """The server cannot answer from a state it trusts; never an allow."""
+
+    reason = "UNAVAILABLE"
+
+    def __init__(self, sentence: str = "The service is not available; try again") -> None:
+        super().__init__(sentence)

@@ -1,0 +1,65 @@
+"""Which ids are accepted at the edge, and how the server makes its own (product.md section 1)."""
+
+import re
+import secrets
+import string
+import unicodedata
+
+from wsauthz.model.errors import InvalidArgument
+
+_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+-]{1,128}\Z")
+_USER_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+|:/=~-]{1,128}\Z")
+# Printable ASCII without space, quotes, comma, "#", "*" and backslash.
+_RESOURCE_ID = re.compile(r"[!$%&()+\-./0-9:;<=>?@A-Z\[\]^_a-z{|}~]{1,256}\Z")
+_NANO_ALPHABET = string.ascii_letters + string.digits + "_-"
+_NANO_LENGTH = 16
+
+
+def new_id(noun: str) -> str:
+    """Return a fresh id such as ``workspace_V1StGXR8_Z5jdHi6`` (REQ-003: nano id of 16 characters)."""
+    return f"{noun}_{''.join(secrets.choice(_NANO_ALPHABET) for _ in range(_NANO_LENGTH))}"
+
+
+def is_id(value: str) -> bool:
+    """Tell whether the value may be the id of a workspace, an organization, a membership or an invitation."""
+    return _ID.match(value) is not None
+
+
+def is_user_id(value: str) -> bool:
+    """Tell whether the value may be a user id; identity providers use more characters than we do."""
+    return _USER_ID.match(value) is not None
+
+
+def is_resource_id(value: str) -> bool:
+    """Tell whether the value may be the part of a resource after the slash."""
+    return _RESOURCE_ID.match(value) is not None
+
+
+def check_id(field: str, value: str) -> str:
+    """Return the id unchanged.
+
+    Raises:
+        InvalidArgument: the value is empty or has a character an id may not have.
+
+    """
+    if not is_id(value):
+        raise InvalidArgument(field, "must be 1 to 128 characters of [A-Za-z0-9_.@+-], not starting with '-'")
+    return value
+
+
+def check_user_id(field: str, value: str) -> str:
+    """Return the user id unchanged.
+
+    Raises:
+        InvalidArgument: the value is empty or has a character a user id may not have.
+
+    """
+    if not is_user_id(value):
+        raise InvalidArgument(field, "must be 1 to 128 characters of [A-Za-z0-9_.@+|:/=~-], not starting with '-'")
+    return value
+
+
+def slugify(name: str, fallback: str) -> str:
+    """Return the name in lower case, every run outside ``[a-z0-9]`` as one ``-``; the fallback if nothing is left."""
+    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", folded.lower()).strip("-") or fallback

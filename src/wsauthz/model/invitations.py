@@ -1,0 +1,22 @@
+"""Invitations: an offer of a role to a verified email address."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """A pending, accepted or revoked offer; its token is a secret and no field of it. Times are aware, UTC."""
+
+    id: str
+    workspace_id: str
+    email: str
+    role: str
+    modules: tuple[str, ...] | None
+    invited_by: str
+    expires_at: datetime
+    accepted_at: datetime | None
+    accepted_by: str | None
+    revoked_at: datetime | None
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,133 @@
+"""A policy bundle: a directory read strictly and compiled once, or refused with everything that is wrong with it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wsauthz.policy import catalog_reader, model_conf, rules_reader, scenario_reader
+from wsauthz.policy.catalog import Catalog, CoreVocabulary
+from wsauthz.policy.problems import BundleRefused, Problem
+from wsauthz.policy.ruleset import Ruleset
+
+__all__ = ["Bundle", "BundleRefused", "build_bundle", "read_bundle"]
+
+MODEL: Final = model_conf.FILE
+TESTS: Final = scenario_reader.FILE
+ROUTES: Final = "routes.yaml"
+FILES: Final = (catalog_reader.FILE, rules_reader.FILE, TESTS, ROUTES)
+"""What a bundle's directory may hold; model.conf stands beside the directories, one for all."""
+
+MAX_BYTES: Final = 1 << 20
+"""The most a file of a bundle may have."""
+
+_OPTIONAL: Final = frozenset({TESTS, ROUTES})
+_POLICY_SUFFIXES: Final = frozenset({".conf", ".csv", ".toml", ".yaml", ".yml"})
+_VERSION_LENGTH: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """One valid policy: its vocabulary, its compiled rules, and the files they were read from."""
+
+    catalog: Catalog
+    rules: Ruleset
+    version: str
+    """A hash over the name and the bytes of every file, 12 hex digits."""
+    files: Mapping[str, str]
+
+
+def read_bundle(directory: Path, core: CoreVocabulary) -> Bundle:
+    """Return the bundle in a directory, with the model.conf beside it; does not run tests.yaml.
+
+    Raises:
+        BundleRefused: a file is missing, unknown, too large, unreadable or wrong.
+
+    """
+    files, problems = _read_files(directory)
+    try:
+        bundle = build_bundle(files, core)
+    except BundleRefused as refused:
+        unread = {problem.file for problem in problems}
+        problems += [problem for problem in refused.problems if problem.file not in unread]
+        raise BundleRefused(sorted(problems)) from None
+    if problems:
+        raise BundleRefused(sorted(problems))
+    return bundle
+
+
+def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
+    """Return the bundle that these files make, by their names in :data:`FILES` and ``model.conf``.
+
+    Raises:
+        BundleRefused: a file is missing, unknown, too large or wrong.
+
+    """
+    problems = [
+        Problem(file=name, line=0, text="is missing")
+        for name in (MODEL, *FILES)
+        if name not in files and name not in _OPTIONAL
+    ]
+    for name, text in files.items():
+        if name not in {MODEL, *FILES}:
+            problems.append(Problem(file=name, line=0, text="is not a file of a policy bundle"))
+        elif len(text.encode()) > MAX_BYTES:
+            problems.append(Problem(file=name, line=0, text=f"has more than {MAX_BYTES:,} bytes"))
+    if problems:
+        raise BundleRefused(problems)
+    problems = model_conf.check_model(files[MODEL])
+    catalog, found = catalog_reader.read_catalog(files[catalog_reader.FILE], core)
+    problems += found
+    if catalog is None:  # without a vocabulary every rule would be wrong
+        raise BundleRefused(problems)
+    table, found = rules_reader.read_rules(files[rules_reader.FILE], catalog)
+    problems += found
+    if table is None or problems:
+        raise BundleRefused(problems)
+    return Bundle(catalog=catalog, rules=Ruleset(catalog, table), version=_version(files), files=dict(files))
+
+
+def _read_files(directory: Path) -> tuple[dict[str, str], list[Problem]]:
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
+    try:
+        paths = sorted(directory.iterdir())
+    except OSError as error:
+        return files, [Problem(file=directory.name, line=0, text=f"cannot be read: {error.strerror}")]
+    for path in paths:
+        if path.name.startswith(".") or path.suffix not in _POLICY_SUFFIXES:
+            continue  # notes, and what editors and mounted volumes leave behind
+        if path.name == MODEL:
+            problems.append(Problem(file=path.name, line=0, text="belongs beside the bundle's directory, not inside"))
+        elif path.name not in FILES:
+            problems.append(Problem(file=path.name, line=0, text="is not a file of a policy bundle"))
+        else:
+            _read_file(path, files, problems)
+    model = directory.absolute().parent / MODEL
+    if model.is_file():
+        _read_file(model, files, problems)
+    return files, problems
+
+
+def _read_file(path: Path, files: dict[str, str], problems: list[Problem]) -> None:
+    if not path.is_file():
+        problems.append(Problem(file=path.name, line=0, text="is not a file"))
+        return
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        files[path.name] = content.decode("utf-8")
+    except OSError as error:
+        problems.append(Problem(file=path.name, line=0, text=f"cannot be read: {error.strerror}"))
+    except UnicodeDecodeError:
+        problems.append(Problem(file=path.name, line=0, text="is not UTF-8"))
+
+
+def _version(files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        content = files[name].encode()
+        # Lengths keep two different sets of files from being one stream of bytes.
+        digest.update(f"{len(name)} {name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:_VERSION_LENGTH]

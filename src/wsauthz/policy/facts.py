@@ -1,0 +1,227 @@
+"""Everything a decision depends on, in memory: places with their effective state, and who holds what where.
+
+Facts are changed only by :meth:`Facts.apply`, in one synchronous step on the event loop, so whoever reads them there
+sees exactly one revision without a lock.
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sortedcontainers import SortedDict
+
+from wsauthz.model.places import PLATFORM, PlaceKey, State
+
+
+class Grant(NamedTuple):
+    """What one live membership says; interned: a million of them share a handful. ``expires_at``: Unix seconds."""
+
+    role: str
+    permissions: tuple[str, ...]
+    modules: frozenset[str] | None
+    is_active: bool
+    expires_at: float | None
+
+
+class Place:
+    """The platform, an organization or a workspace: own flags, and what is effective after looking above."""
+
+    __slots__ = (
+        "blocked_by",
+        "chain",
+        "child_workspaces",
+        "children",
+        "is_active",
+        "is_suspended",
+        "key",
+        "members",
+        "modules",
+        "own_modules",
+        "own_subscription",
+        "owner",
+        "parent",
+        "state",
+        "subscription",
+    )
+
+    def __init__(self, key: PlaceKey, parent: "Place | None") -> None:
+        self.key = key
+        self.parent = parent
+        self.chain: tuple[Place, ...] = (self, *(parent.chain if parent else ()))
+        """The place itself and every place above it, nearest first."""
+        self.children: set[Place] = set()
+        self.members: list[str] = []
+        """User ids with a live membership here, sorted."""
+        self.owner: str | None = None
+        self.is_active = True
+        self.is_suspended = False
+        self.child_workspaces: bool | None = None
+        self.own_modules: frozenset[str] | None = None
+        self.own_subscription: tuple[str, int] | None = None
+        self.settle()
+
+    def settle(self) -> None:
+        """Work out what is effective here and in every place below."""
+        above = self.parent
+        blocked = above.blocked_by if above else None
+        state = above.state if above else State.ACTIVE
+        if not self.is_active:
+            state, blocked = State.INACTIVE, self
+        elif self.is_suspended and state != State.INACTIVE:
+            state, blocked = State.SUSPENDED, self
+        self.state: State = state
+        self.blocked_by: Place | None = blocked
+        """The nearest place whose own flag makes the effective state what it is."""
+        self.modules: frozenset[str] | None = self.own_modules
+        """Effective modules; None: whatever the catalog has."""
+        if above and above.modules is not None:
+            self.modules = above.modules if self.modules is None else self.modules & above.modules
+        self.subscription: tuple[str, int] | None = self.own_subscription or (above.subscription if above else None)
+        """Plan and status of the own, else the nearest ancestor's subscription."""
+        for child in self.children:
+            child.settle()
+
+    def below(self) -> "Iterator[Place]":
+        """Yield the place itself and everything below it."""
+        yield self
+        for child in self.children:
+            yield from child.below()
+
+
+class Facts:
+    """Places, users and grants at one revision."""
+
+    def __init__(self) -> None:
+        self.platform = Place(PLATFORM, None)
+        self.places: dict[PlaceKey, Place] = {PLATFORM: self.platform}
+        self.users: SortedDict[str, bool] = SortedDict()
+        """Every known user, and whether it is active."""
+        self.grants: dict[str, dict[Place, Grant]] = {}
+        """User id -> place -> what the live membership there says."""
+        self.owned: dict[str, set[Place]] = {}
+        """User id -> workspaces it is the primary owner of."""
+        self.roles: Counter[str] = Counter()
+        """Role -> live memberships with it."""
+        self._interned: dict[Grant, Grant] = {}
+
+    def apply(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Apply one change, or load one row; the shapes are those of ``store.changes``.
+
+        Raises:
+            KeyError: the change speaks of a place above that is not there; the facts are unusable then.
+
+        """
+        getattr(self, f"_apply_{kind}")(values)
+
+    def _apply_unrelated(self, values: Mapping[str, Any]) -> None:
+        """Something changed that no decision depends on."""
+
+    def _apply_user(self, values: Mapping[str, Any]) -> None:
+        if values.get("deleted"):
+            self.users.pop(values["id"], None)
+        else:
+            self.users[values["id"]] = values["is_active"]
+
+    def _apply_organization(self, values: Mapping[str, Any]) -> None:
+        key: PlaceKey = ("organization", values["id"])
+        if values.get("deleted"):
+            self._remove(key)
+            return
+        place = self._place(key, self.platform)
+        place.is_suspended = values["is_suspended"]
+        place.settle()
+
+    def _apply_workspace(self, values: Mapping[str, Any]) -> None:
+        key: PlaceKey = ("workspace", values["id"])
+        if values.get("deleted"):
+            self._remove(key)
+            return
+        above = self.platform
+        if values["parent_workspace_id"] is not None:
+            above = self.places["workspace", values["parent_workspace_id"]]
+        elif values["organization_id"] is not None:
+            above = self.places["organization", values["organization_id"]]
+        place = self._place(key, above)
+        self._own(place, values["owner_user_id"])
+        place.is_active = values["is_active"]
+        place.is_suspended = values["is_suspended"]
+        place.own_modules = frozenset(values["modules"])
+        place.child_workspaces = values["child_workspaces"]
+        place.settle()
+
+    def _apply_subscription(self, values: Mapping[str, Any]) -> None:
+        key: PlaceKey = ("workspace", values["workspace_id"])
+        if values.get("deleted") and key not in self.places:
+            return  # it went with its workspace
+        place = self.places[key]
+        place.own_subscription = None if values.get("deleted") else (values["plan"], values["status"])
+        place.settle()
+
+    def _apply_membership(self, values: Mapping[str, Any]) -> None:
+        key: PlaceKey = PLATFORM
+        if values["workspace_id"] is not None:
+            key = ("workspace", values["workspace_id"])
+        elif values["organization_id"] is not None:
+            key = ("organization", values["organization_id"])
+        user = values["user_id"]
+        if values.get("deleted"):
+            place = self.places.get(key)
+            if place is not None and self._revoke(user, place):
+                del place.members[bisect_left(place.members, user)]
+            return
+        place = self.places[key]
+        modules = values["modules"]
+        grant = Grant(
+            values["role"],
+            tuple(values["permissions"]),
+            None if modules is None else frozenset(modules),
+            values["is_active"],
+            values["expires_at"],
+        )
+        held = self.grants.setdefault(user, {})
+        before = held.get(place)
+        if before is None:
+            insort(place.members, user)
+        else:
+            self.roles[before.role] -= 1
+        self.roles[grant.role] += 1
+        held[place] = self._interned.setdefault(grant, grant)
+
+    def _place(self, key: PlaceKey, above: Place) -> Place:
+        place = self.places.get(key)
+        if place is None:
+            place = self.places[key] = Place(key, above)
+            above.children.add(place)
+        return place
+
+    def _own(self, place: Place, owner: str | None) -> None:
+        if place.owner is not None and place.owner != owner:
+            self.owned[place.owner].discard(place)
+            if not self.owned[place.owner]:
+                del self.owned[place.owner]
+        place.owner = owner
+        if owner is not None:
+            self.owned.setdefault(owner, set()).add(place)
+
+    def _revoke(self, user: str, place: Place) -> bool:
+        held = self.grants.get(user, {})
+        grant = held.pop(place, None)
+        if grant is None:
+            return False
+        self.roles[grant.role] -= 1
+        if not held:
+            del self.grants[user]
+        return True
+
+    def _remove(self, key: PlaceKey) -> None:
+        place = self.places.pop(key, None)
+        if place is None:
+            return
+        for child in list(place.children):
+            self._remove(child.key)
+        for user in place.members:
+            self._revoke(user, place)
+        self._own(place, None)
+        if place.parent is not None:
+            place.parent.children.discard(place)

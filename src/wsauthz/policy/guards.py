@@ -1,0 +1,115 @@
+"""Route guards: named lists of reasons in the catalog, each with the answer a frontend gives for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wsauthz.model.errors import UnknownGuard
+from wsauthz.model.identifiers import is_id
+from wsauthz.model.places import PlaceKey
+from wsauthz.policy.catalog import Answer, Reason
+from wsauthz.policy.decision import Decision, Question, blocker, decide, obstacles
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.ruleset import Ruleset
+
+DEFAULT_GUARDS: Final = ("checkWorkspace", "check-workspace-modules", "check-if-suspended")
+"""The order when the caller names none (REQ-120); those the catalog has."""
+
+
+@dataclass(slots=True)
+class RouteDecision:
+    """Whether a page may be opened; on a denial the answer to give, and the guard that gives it (empty: none did)."""
+
+    decision: Decision
+    guard: str = ""
+    answer: Answer | None = None
+    action: str = "view"
+    """The action on the workspace that the answer is about."""
+
+
+def check_route(
+    facts: Facts,
+    rules: Ruleset,
+    now: float,
+    *,
+    subject: str,
+    workspace_id: str,
+    guards: Sequence[str] = (),
+    required_module: str = "",
+    parent_workspace_id: str = "",
+) -> RouteDecision:
+    """Run the guards in order, then ask workspace/view; the first that fails is the answer.
+
+    A guard fails with the first of its reasons that applies. A guard that names CHILD_WORKSPACES_NOT_ALLOWED asks
+    workspace/create_child, the others workspace/view. A malformed id, or a workspace that is no child of
+    ``parent_workspace_id`` where that is given, is WORKSPACE_NOT_FOUND.
+
+    Raises:
+        UnknownGuard: the catalog has no such guard.
+
+    """
+    catalog = rules.catalog
+    names = guards or [name for name in DEFAULT_GUARDS if name in catalog.guards]
+    for name in names:
+        if name not in catalog.guards:
+            raise UnknownGuard(name)
+    place = _place(facts, workspace_id, parent_workspace_id)
+    for name in names:
+        entries = catalog.guards[name]
+        action = "create_child" if Reason.CHILD_WORKSPACES_NOT_ALLOWED in entries else "view"
+        decision = _obstructed(facts, rules, now, subject, place, action, required_module)
+        for reason, answer in entries.items():
+            if reason in decision.reasons:
+                return RouteDecision(_because(decision, subject, rules, reason), name, answer, action)
+    decision = decide(
+        facts,
+        rules,
+        now,
+        subject=subject,
+        place=place,
+        resource="workspace",
+        action="view",
+        required_module=required_module,
+    )
+    return RouteDecision(decision, "", None if decision.allowed else catalog.answer(decision.reasons[0]))
+
+
+def _place(facts: Facts, workspace_id: str, parent_workspace_id: str) -> PlaceKey | None:
+    if not workspace_id:
+        return None
+    key: PlaceKey = ("workspace", workspace_id)
+    at = facts.places.get(key) if is_id(workspace_id) else None
+    if at is None or (parent_workspace_id and at.chain[1].key != ("workspace", parent_workspace_id)):
+        return ("workspace", "")  # no workspace has the empty id
+    return key
+
+
+def _obstructed(
+    facts: Facts, rules: Ruleset, now: float, subject: str, place: PlaceKey | None, action: str, required_module: str
+) -> Decision:
+    """Return the decision with every obstacle as a reason, those included that a rule allows to pass."""
+    decision = decide(
+        facts,
+        rules,
+        now,
+        subject=subject,
+        place=place,
+        resource="workspace",
+        action=action,
+        required_module=required_module,
+    )
+    if decision.place is not None and Reason.USER_INACTIVE not in decision.reasons:
+        kind, _ = rules.type_of("workspace", action)
+        question = Question(subject, decision.place, kind, action, "", required_module)
+        decision.reasons = obstacles(facts, rules, now, question)
+    return decision
+
+
+def _because(decision: Decision, subject: str, rules: Ruleset, reason: Reason) -> Decision:
+    """Return the denial with the guard's reason first."""
+    others = tuple(other for other in decision.reasons if other is not reason)
+    blocked_by = None
+    if decision.place is not None:
+        kind, _ = rules.type_of("workspace", "view")
+        blocked_by = blocker(Question(subject, decision.place, kind, "view", "", ""), reason)
+    return replace(decision, allowed=False, reasons=(reason, *others), blocked_by=blocked_by, valid_until=None)

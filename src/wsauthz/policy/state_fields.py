@@ -1,0 +1,140 @@
+"""The fields of a state file (formats.md C): which keys each kind of record has, and what each may hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from wsauthz.model.subscriptions import SubscriptionStatus
+from wsauthz.model.users import UserKind
+from wsauthz.policy.nodes import Node
+from wsauthz.policy.problems import Mistake
+from wsauthz.policy.state_values import (
+    Convert,
+    choice,
+    email,
+    identifier,
+    invite_code,
+    line,
+    moment,
+    names,
+    number,
+    platform,
+    settings,
+    slug,
+    switch,
+    text,
+    user_id,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One key: the field of the noun it fills, how it is read, and whether it may be null or must be there."""
+
+    name: str
+    convert: Convert
+    is_nullable: bool = False
+    is_required: bool = False
+
+    def read(self, node: Node) -> Any:
+        """Return what the node says.
+
+        Raises:
+            Mistake: it is not what this field holds.
+
+        """
+        if node.value is not None:
+            return self.convert(node)
+        if self.is_nullable:
+            return None
+        raise Mistake("must not be null")
+
+
+_USER: Final = {
+    "id": Field(name="id", convert=user_id, is_required=True),
+    "kind": Field(name="kind", convert=choice({kind.name.lower(): kind for kind in UserKind})),
+    "is_active": Field(name="is_active", convert=switch),
+    "email": Field(name="email", convert=email, is_nullable=True),
+    "email_verified": Field(name="email_verified", convert=switch),
+    "name": Field(name="name", convert=line(255)),
+    "image_url": Field(name="image_url", convert=line(2048)),
+    "default_workspace": Field(name="default_workspace_id", convert=identifier, is_nullable=True),
+}
+_ORGANIZATION: Final = {
+    "id": Field(name="id", convert=identifier, is_required=True),
+    "name": Field(name="name", convert=line(255, may_be_blank=False)),
+    "slug": Field(name="slug", convert=slug),
+    "is_suspended": Field(name="is_suspended", convert=switch),
+}
+_WORKSPACE: Final = {
+    "id": Field(name="id", convert=identifier, is_required=True),
+    "organization": Field(name="organization_id", convert=identifier, is_nullable=True),
+    "parent": Field(name="parent_workspace_id", convert=identifier, is_nullable=True),
+    "owner": Field(name="owner_user_id", convert=user_id),
+    "name": Field(name="name", convert=line(255, may_be_blank=False)),
+    "slug": Field(name="slug", convert=slug),
+    "domain": Field(name="domain", convert=line(256)),
+    "description": Field(name="description", convert=text(10_000)),
+    "image_url": Field(name="image_url", convert=line(2048)),
+    "website": Field(name="website", convert=line(255)),
+    "phone": Field(name="phone", convert=line(50)),
+    **{
+        f"social_{site}": Field(name=f"social_{site}", convert=line(255))
+        for site in ("x", "facebook", "linkedin", "instagram", "github")
+    },
+    "notes": Field(name="notes", convert=text(10_000)),
+    "is_active": Field(name="is_active", convert=switch),
+    "is_suspended": Field(name="is_suspended", convert=switch),
+    "suspended_reason": Field(name="suspended_reason", convert=text(1000)),
+    "suspended_at": Field(name="suspended_at", convert=moment, is_nullable=True),
+    "suspended_by": Field(name="suspended_by", convert=user_id, is_nullable=True),
+    "modules": Field(name="modules", convert=names),
+    "settings": Field(name="settings", convert=settings),
+    "enabled_providers": Field(name="enabled_providers", convert=names, is_nullable=True),
+    "schedule": Field(name="schedule", convert=line(64, may_be_blank=False), is_nullable=True),
+    "analysis_epoch": Field(name="analysis_epoch", convert=number),
+    "invite_code": Field(name="invite_code", convert=invite_code),
+}
+_MEMBERSHIP: Final = {
+    "workspace": Field(name="workspace_id", convert=identifier),
+    "organization": Field(name="organization_id", convert=identifier),
+    "platform": Field(name="platform", convert=platform),
+    "user": Field(name="user_id", convert=user_id, is_required=True),
+    "role": Field(name="role", convert=line(64, may_be_blank=False), is_required=True),
+    "permissions": Field(name="permissions", convert=names),
+    "modules": Field(name="modules", convert=names, is_nullable=True),
+    "is_active": Field(name="is_active", convert=switch),
+    "expires_at": Field(name="expires_at", convert=moment, is_nullable=True),
+    "joined_at": Field(name="joined_at", convert=moment),
+}
+_INVITATION: Final = {
+    "id": Field(name="id", convert=identifier, is_required=True),
+    "workspace": Field(name="workspace_id", convert=identifier, is_required=True),
+    "email": Field(name="email", convert=email, is_required=True),
+    "role": Field(name="role", convert=line(64, may_be_blank=False)),
+    "modules": Field(name="modules", convert=names, is_nullable=True),
+    "invited_by": Field(name="invited_by", convert=user_id),
+    "expires_at": Field(name="expires_at", convert=moment),
+}
+_SUBSCRIPTION: Final = {
+    "workspace": Field(name="workspace_id", convert=identifier, is_required=True),
+    "plan": Field(name="plan", convert=line(64, may_be_blank=False), is_required=True),
+    "plan_type": Field(name="plan_type", convert=line(64, may_be_blank=False)),
+    "status": Field(name="status", convert=choice({status.name.lower(): status for status in SubscriptionStatus})),
+}
+
+FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
+    {
+        "user": _USER,
+        "organization": _ORGANIZATION,
+        "workspace": _WORKSPACE,
+        "membership": _MEMBERSHIP,
+        "invitation": _INVITATION,
+        "subscription": _SUBSCRIPTION,
+    }
+)
+"""Kind of record -> key in the file -> the field it fills."""
+
+LATER: Final = frozenset({"role", "rule"})
+"""Kinds that the format has and this version does not read."""

@@ -1,0 +1,149 @@
+"""The other questions of AuthorizationService: routes, a user's access, and the reverse lookups. Runs on the loop."""
+
+import hashlib
+
+from wsauthz.metrics import Metrics
+from wsauthz.model.errors import InvalidArgument
+from wsauthz.model.identifiers import check_user_id
+from wsauthz.policy import lookup
+from wsauthz.policy.access import Access, access
+from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED, lapsed
+from wsauthz.policy.facts import Place
+from wsauthz.policy.guards import RouteDecision, check_route
+from wsauthz.policy.remedy import remedy
+from wsauthz.replica import Replica
+from wsauthz.rpc.authorization import check_resource, place_of
+from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message
+from wsauthz.rpc.pages import Pages, page_size
+from wsauthz.rpc.running import on_loop
+from wsauthz.tenancy.transaction import Caller, not_found
+from wsauthz.v1 import authorization_pb2 as pb
+
+
+class AccessQueries:
+    """The methods of AuthorizationService that are not one decision."""
+
+    def __init__(self, replica: Replica, metrics: Metrics, pages: Pages, ids: DecisionIds) -> None:
+        self.replica = replica
+        self.metrics = metrics
+        self.pages = pages
+        self.ids = ids
+
+    @on_loop
+    def CheckRoute(self, request: pb.CheckRouteRequest, by: Caller) -> pb.CheckRouteResponse:  # noqa: ARG002 - uniform
+        """Run the route guards."""
+        replica = self.replica
+        route = check_route(
+            replica.facts,
+            replica.rules,
+            replica.now(),
+            subject=check_user_id("subject", request.subject),
+            workspace_id=request.workspace_id,
+            guards=request.guards,
+            required_module=request.required_module,
+            parent_workspace_id=request.parent_workspace_id,
+        )
+        decision = route.decision
+        self.metrics.decisions["" if decision.allowed else decision.reasons[0]] += 1
+        return pb.CheckRouteResponse(
+            decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
+            denial=self._route_denial(route, request.required_module),
+            warnings=decision.warnings,
+            revision=replica.token,
+            policy_version=replica.policy.bundle.version,
+            decision_id=self.ids.next(),
+        )
+
+    @on_loop
+    def GetAccess(self, request: pb.GetAccessRequest, by: Caller) -> pb.GetAccessResponse:  # noqa: ARG002 - uniform
+        """Say what the subject holds and may do in one place."""
+        replica = self.replica
+        place = place_of(request)
+        subject = check_user_id("subject", request.subject)
+        if place is None:
+            raise InvalidArgument("workspace_id", "is required")
+        found = access(replica.facts, replica.rules, replica.now(), subject=subject, place=place)
+        if found is None:
+            raise not_found(place)
+        response = _access(found, replica.facts.places[place])
+        response.policy_version = replica.policy.bundle.version
+        response.etag = hashlib.sha256(response.SerializeToString(deterministic=True)).hexdigest()[:16]
+        if response.etag == request.if_none_match:
+            response = pb.GetAccessResponse(etag=response.etag, not_modified=True)
+        response.revision = replica.token
+        return response
+
+    @on_loop
+    def LookupWorkspaces(self, request: pb.LookupWorkspacesRequest, by: Caller) -> pb.LookupWorkspacesResponse:
+        """List where the subject may do it."""
+        replica = self.replica
+        found, more = lookup.workspaces(
+            replica.facts,
+            replica.rules,
+            replica.now(),
+            subject=check_user_id("subject", request.subject),
+            resource=check_resource(request.resource),
+            action=request.action,
+            required_module=request.required_module,
+            after=self.pages.position(by, request),
+            limit=page_size(request),
+        )
+        return pb.LookupWorkspacesResponse(
+            workspace_ids=found,
+            next_page_token=self.pages.token(by, request, found[-1]) if more else "",
+            revision=replica.token,
+            policy_version=replica.policy.bundle.version,
+        )
+
+    @on_loop
+    def LookupSubjects(self, request: pb.LookupSubjectsRequest, by: Caller) -> pb.LookupSubjectsResponse:
+        """List who may do it in one place."""
+        replica = self.replica
+        place = place_of(request)
+        resource = check_resource(request.resource)
+        found, more = lookup.subjects(
+            replica.facts,
+            replica.rules,
+            replica.now(),
+            place=place or ("workspace", ""),
+            resource=resource,
+            action=request.action,
+            required_module=request.required_module,
+            after=self.pages.position(by, request),
+            limit=page_size(request),
+        )
+        return pb.LookupSubjectsResponse(
+            user_ids=found,
+            next_page_token=self.pages.token(by, request, found[-1]) if more else "",
+            revision=replica.token,
+            policy_version=replica.policy.bundle.version,
+        )
+
+    def _route_denial(self, route: RouteDecision, required_module: str) -> pb.Denial | None:
+        if route.answer is None:
+            return None
+        fix = remedy(
+            self.replica.rules,
+            route.decision,
+            resource="workspace",
+            action=route.action,
+            required_module=required_module,
+        )
+        return denial(route.decision, route.answer, remedy_message(fix), route.guard)
+
+
+def _access(found: Access, place: Place) -> pb.GetAccessResponse:
+    return pb.GetAccessResponse(
+        role=found.role,
+        roles=[held_role(held) for held in found.roles],
+        permissions=found.permissions,
+        modules=found.modules,
+        is_active=found.is_active,
+        is_owner=found.is_owner,
+        can_manage_workspace=found.may("workspace", "update"),
+        can_create_child=found.may("workspace", "create_child"),
+        can_customize_branding=found.may("workspace", "customize_branding"),
+        allowed={name: pb.ActionList(actions=actions) for name, actions in found.allowed.items()},
+        state=place.state.value,  # type: ignore[arg-type]  # the numbers are those of places.proto
+        warnings=[SUBSCRIPTION_EXPIRED] if lapsed(place) else [],
+    )

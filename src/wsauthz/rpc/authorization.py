@@ -1,0 +1,194 @@
+"""AuthorizationService: requests to arguments, decisions to messages. Runs on the event loop; nothing here waits."""
+
+from typing import Final
+
+from wsauthz.metrics import Metrics
+from wsauthz.model.errors import InvalidArgument, Refused
+from wsauthz.model.identifiers import check_id, check_user_id, is_resource_id
+from wsauthz.model.places import PLATFORM, PlaceKey
+from wsauthz.policy.access import provenance
+from wsauthz.policy.catalog import Reason
+from wsauthz.policy.decision import Decision, Question, decide
+from wsauthz.policy.explain import matched, steps
+from wsauthz.policy.remedy import helpers, remedy
+from wsauthz.replica import Replica
+from wsauthz.rpc.decisions import DecisionIds, Denials, remedy_message, step, timestamp, trace
+from wsauthz.rpc.running import on_loop
+from wsauthz.tenancy.transaction import Caller
+from wsauthz.v1 import authorization_pb2 as pb
+
+MOST_DECISIONS: Final = 1_000
+"""Decisions in one BatchCheck: items times actions."""
+
+Asked = pb.CheckRequest | pb.BatchCheckItem | pb.GetAccessRequest | pb.LookupSubjectsRequest
+
+
+class AuthorizationService:
+    """Answers from the replica's facts."""
+
+    def __init__(self, replica: Replica, metrics: Metrics, ids: DecisionIds) -> None:
+        self.replica = replica
+        self.metrics = metrics
+        self.denials = Denials()
+        self.ids = ids
+
+    @on_loop
+    def Check(self, request: pb.CheckRequest, by: Caller) -> pb.CheckResponse:
+        """Answer one question."""
+        replica = self.replica
+        resource, action, module = request.resource, request.action, request.required_module
+        check_resource(resource)
+        decision = decide(
+            replica.facts,
+            replica.rules,
+            replica.now(),
+            subject=check_user_id("subject", request.subject),
+            place=place_of(request),
+            resource=resource,
+            action=action,
+            required_module=module,
+        )
+        response = pb.CheckResponse(
+            decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
+            revision=replica.token,
+            policy_version=replica.policy.bundle.version,
+            decision_id=self.ids.next(),
+            warnings=decision.warnings,
+        )
+        if decision.allowed:
+            self.metrics.decisions[""] += 1
+            if decision.valid_until is not None:
+                response.valid_until.CopyFrom(timestamp(decision.valid_until))
+        else:
+            self.metrics.decisions[decision.reasons[0]] += 1
+            response.denial.CopyFrom(
+                self.denials.denial(replica.rules, decision, resource=resource, action=action, required_module=module)
+            )
+        if request.include_trace:
+            self._trace(request, decision, response)
+        if request.include_remedy and not decision.allowed:
+            self._who_can_fix(request, decision, response, by.actor)
+        return response
+
+    @on_loop
+    def BatchCheck(self, request: pb.BatchCheckRequest, by: Caller) -> pb.BatchCheckResponse:  # noqa: ARG002 - uniform
+        """Answer many questions at one revision."""
+        count = sum(len(item.actions) for item in request.items)
+        if count > MOST_DECISIONS:
+            raise InvalidArgument("items", f"ask for {count} decisions; at most {MOST_DECISIONS} are answered at once")
+        answers: list[pb.BatchCheckAnswer] = []
+        shared: dict[Reason | None, pb.BatchCheckAnswer] = {}
+        for item in request.items:
+            answers += self._batch_item(item, shared)
+        return pb.BatchCheckResponse(
+            answers=answers,
+            revision=self.replica.token,
+            policy_version=self.replica.policy.bundle.version,
+            decision_id=self.ids.next(),
+        )
+
+    @on_loop
+    def Explain(self, request: pb.ExplainRequest, by: Caller) -> pb.ExplainResponse:
+        """Answer one question with everything that was considered."""
+        check = pb.CheckRequest()
+        check.CopyFrom(request.check)
+        check.include_trace = check.include_remedy = True
+        answer = self.Check(check, by)
+        replica = self.replica
+        facts, rules, now = replica.facts, replica.rules, replica.now()
+        question = {"resource": check.resource, "action": check.action, "required_module": check.required_module}
+        decision = decide(facts, rules, now, subject=check.subject, place=place_of(check), **question)
+        taken = steps(facts, rules, now, decision, subject=check.subject, **question)
+        return pb.ExplainResponse(check=answer, steps=[step(each) for each in taken])
+
+    def _batch_item(
+        self, item: pb.BatchCheckItem, shared: dict[Reason | None, pb.BatchCheckAnswer]
+    ) -> list[pb.BatchCheckAnswer]:
+        """Answer the actions of one item; answers that are alike are one message."""
+        replica = self.replica
+        facts, rules, now = replica.facts, replica.rules, replica.now()
+        answers = []
+        for action in item.actions:
+            try:
+                decision = decide(
+                    facts,
+                    rules,
+                    now,
+                    subject=check_user_id("subject", item.subject),
+                    place=place_of(item),
+                    resource=check_resource(item.resource),
+                    action=action,
+                    required_module=item.required_module,
+                )
+            except Refused as refused:
+                answers.append(pb.BatchCheckAnswer(error=str(refused)))
+                continue
+            reason = decision.reasons[0] if decision.reasons else None
+            self.metrics.decisions[reason or ""] += 1
+            answer = shared.get(reason)
+            if answer is None:
+                answer = shared[reason] = _batch_answer(reason, rules.catalog.answer(reason).status if reason else 0)
+            answers.append(answer)
+        return answers
+
+    def _trace(self, request: pb.CheckRequest, decision: Decision, response: pb.CheckResponse) -> None:
+        at = decision.place
+        if at is None or Reason.USER_INACTIVE in decision.reasons:
+            response.trace.SetInParent()
+            return
+        replica = self.replica
+        facts, rules, now = replica.facts, replica.rules, replica.now()
+        kind, object_id = rules.type_of(request.resource, request.action)
+        question = Question(request.subject, at, kind, request.action, object_id, request.required_module)
+        roles = provenance(facts, rules, now, request.subject, at)
+        response.trace.CopyFrom(trace(roles, matched(facts, rules, now, question)))
+
+    def _who_can_fix(
+        self, request: pb.CheckRequest, decision: Decision, response: pb.CheckResponse, asker: str
+    ) -> None:
+        replica = self.replica
+        fix = remedy(
+            replica.rules,
+            decision,
+            resource=request.resource,
+            action=request.action,
+            required_module=request.required_module,
+        )
+        users = helpers(replica.facts, replica.rules, replica.now(), found=fix, asker=asker or request.subject)
+        response.denial.remedy.CopyFrom(remedy_message(fix, users))
+
+
+def place_of(request: Asked) -> PlaceKey | None:
+    """Return the place a request names; None for none or an empty id.
+
+    Raises:
+        InvalidArgument: the id is malformed.
+
+    """
+    workspace_id = request.workspace_id
+    if workspace_id:
+        return ("workspace", check_id("workspace_id", workspace_id))
+    if request.organization_id:
+        return ("organization", check_id("organization_id", request.organization_id))
+    return PLATFORM if request.platform else None
+
+
+def check_resource(resource: str) -> str:
+    """Return the resource unchanged; whether its type exists is the engine's business.
+
+    Raises:
+        InvalidArgument: it is empty, or the part after the slash has characters that no id has.
+
+    """
+    kind, slash, object_id = resource.partition("/")
+    if not kind:
+        raise InvalidArgument("resource", "is required")
+    if slash and object_id and not is_resource_id(object_id):
+        raise InvalidArgument("resource", "an id is 1 to 256 printable ASCII characters without quotes, commas, # or *")
+    return resource
+
+
+def _batch_answer(reason: Reason | None, http_status: int) -> pb.BatchCheckAnswer:
+    if reason is None:
+        return pb.BatchCheckAnswer(decision=pb.DECISION_ALLOW)
+    return pb.BatchCheckAnswer(decision=pb.DECISION_DENY, reason=reason, http_status=http_status)

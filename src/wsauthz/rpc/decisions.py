@@ -1,0 +1,141 @@
+"""Decisions as messages."""
+
+import itertools
+import secrets
+from collections.abc import Iterable
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from wsauthz.model.places import PlaceKey
+from wsauthz.policy.access import Held
+from wsauthz.policy.catalog import Answer
+from wsauthz.policy.decision import Decision
+from wsauthz.policy.explain import Step
+from wsauthz.policy.remedy import Remedy, remedy
+from wsauthz.policy.ruleset import Compiled, Ruleset
+from wsauthz.v1 import authorization_pb2 as pb
+from wsauthz.v1 import places_pb2
+
+_MOST_DENIALS: Final = 10_000
+
+
+def place(key: PlaceKey) -> places_pb2.Place:
+    """Return a place as a message."""
+    kind, identifier = key
+    if kind == "workspace":
+        return places_pb2.Place(workspace_id=identifier)
+    if kind == "organization":
+        return places_pb2.Place(organization_id=identifier)
+    return places_pb2.Place(platform=True)
+
+
+class DecisionIds:
+    """Ids that no other decision of any process has; a counter behind a random prefix."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(6)
+        self._counter = itertools.count(1)
+
+    def next(self) -> str:
+        """Return a new one."""
+        return f"{self._prefix}-{next(self._counter)}"
+
+
+class Denials:
+    """Denials as messages, made once for each kind: most of a denial's cost is building it."""
+
+    def __init__(self) -> None:
+        self._rules: Ruleset | None = None
+        self._made: dict[tuple[object, ...], pb.Denial] = {}
+
+    def denial(
+        self, rules: Ruleset, decision: Decision, *, resource: str, action: str, required_module: str
+    ) -> pb.Denial:
+        """Return the message; it is shared, so copy it before changing it."""
+        if rules is not self._rules or len(self._made) >= _MOST_DENIALS:
+            self._rules, self._made = rules, {}
+        at, rule = decision.place, decision.rule
+        key = (
+            decision.reasons,
+            at.key if at else None,
+            decision.blocked_by.key if decision.blocked_by else None,
+            rule.line if rule else 0,
+            resource,
+            action,
+            required_module,
+        )
+        made = self._made.get(key)
+        if made is None:
+            fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)
+            made = denial(decision, rules.catalog.answer(decision.reasons[0]), remedy_message(fix))
+            self._made[key] = made
+        return made
+
+
+def denial(decision: Decision, answer: Answer, fix: pb.Remedy, guard: str = "") -> pb.Denial:
+    """Return a denial with the answer a frontend gives; ``{id}`` in a redirect becomes the workspace's id."""
+    at = decision.place
+    return pb.Denial(
+        reason=decision.reasons[0],
+        reasons=decision.reasons,
+        message=answer.message,
+        http_status=answer.status,
+        redirect_to=answer.redirect.replace("{id}", at.key[1]) if at else answer.redirect.replace("{id}", ""),
+        guard=guard,
+        blocked_by=place(decision.blocked_by.key) if decision.blocked_by else None,
+        remedy=fix,
+    )
+
+
+def remedy_message(fix: Remedy, user_ids: Iterable[str] = ()) -> pb.Remedy:
+    """Return a remedy as a message."""
+    return pb.Remedy(
+        message=fix.message,
+        method=fix.method,
+        place=place(fix.place.key) if fix.place else None,
+        role=fix.role,
+        module=fix.module,
+        user_ids=user_ids,
+    )
+
+
+def held_role(held: Held) -> pb.HeldRole:
+    """Return a role with its provenance as a message."""
+    modules = None if held.modules is None else places_pb2.ModuleList(modules=sorted(held.modules))
+    return pb.HeldRole(
+        role=held.node.removeprefix("role:"),
+        held_in=place(held.held_in.key),
+        source=held.source,
+        from_role=held.from_node.removeprefix("role:"),
+        modules=modules,
+    )
+
+
+def trace(roles: Iterable[Held], rows: Iterable[Compiled]) -> pb.Trace:
+    """Return how a decision came about as a message."""
+    return pb.Trace(
+        roles=[held_role(held) for held in roles],
+        rules=[
+            pb.MatchedRule(
+                rule=row.rule.text,
+                line=row.rule.line,
+                effect="allow" if row.allows else "deny",
+                role=row.node.removeprefix("role:"),
+            )
+            for row in rows
+        ],
+    )
+
+
+def step(taken: Step) -> pb.ExplainStep:
+    """Return one step of an explanation as a message."""
+    fix = remedy_message(taken.remedy) if taken.remedy else None
+    return pb.ExplainStep(step=taken.name, passed=taken.passed, detail=taken.detail, remedy=fix)
+
+
+def timestamp(seconds: float) -> Timestamp:
+    """Return Unix seconds as a message."""
+    message = Timestamp()
+    message.FromMicroseconds(round(seconds * 1_000_000))
+    return message

@@ -1,0 +1,174 @@
+"""What every RPC needs, read from the descriptors: scope, question, place, and whether it writes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from wsauthz.model.errors import Denied, InvalidArgument, NotFound, NotOrgMember
+from wsauthz.model.identifiers import check_id
+from wsauthz.model.places import PLATFORM, PlaceKey
+from wsauthz.policy.catalog import CoreVocabulary, Reason
+from wsauthz.policy.decision import Decision, decide
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.ruleset import Ruleset
+from wsauthz.tenancy.transaction import not_found, refuse_unless_allowed
+from wsauthz.v1 import (
+    authorization_pb2,
+    memberships_pb2,
+    options_pb2,
+    organizations_pb2,
+    policy_pb2,
+    settings_pb2,
+    users_pb2,
+    vocabulary_pb2,
+    workspace_states_pb2,
+    workspaces_pb2,
+)
+
+_FILES: Final = (
+    authorization_pb2,
+    users_pb2,
+    organizations_pb2,
+    workspaces_pb2,
+    workspace_states_pb2,
+    settings_pb2,
+    memberships_pb2,
+    policy_pb2,
+)
+_PLACE_FIELDS: Final = {
+    "workspace_id": "workspace",
+    "parent_workspace_id": "workspace",
+    "organization_id": "organization",
+}
+
+
+class MethodWithoutRequirement(Exception):
+    """A method that does not say what it needs: the server must not start with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One RPC. ``resource`` empty: only about the actor, or only about the caller."""
+
+    service: str
+    name: str
+    full_name: str
+    scope: str
+    resource: str
+    action: str
+    place: str
+    writes: bool
+    request_fields: frozenset[str]
+    answer: type[Message]
+
+    @property
+    def needs_actor(self) -> bool:
+        """Whether somebody must be named for whom it is done."""
+        return self.scope == "act-as" or bool(self.resource)
+
+    def target(self, request: Message) -> PlaceKey:
+        """Return the place the request names.
+
+        Raises:
+            InvalidArgument: it names none, or with a malformed id.
+
+        """
+        names = self.place.removeprefix("parent:").split("|")
+        for name in names:
+            if name == "platform":
+                return PLATFORM
+            value: str = getattr(request, name)
+            if value:
+                check_id(name, value)
+                return (_PLACE_FIELDS[name], value)  # type: ignore[return-value]  # the table holds kinds of places
+        raise InvalidArgument(names[0], "is required")
+
+    def authorize(self, facts: Facts, rules: Ruleset, now: float, *, actor: str, request: Message) -> None:
+        """Return if the actor may do this; to be called where the facts cannot change.
+
+        Raises:
+            Denied: a deactivated actor, or one that may view the place but not do this. NotFound: one that may not
+            view it. NotOrgMember: instead of NotFound where an organization is joined with something new (REQ-042).
+            InvalidArgument: the request names no place.
+
+        """
+        if facts.users.get(actor) is False:
+            raise Denied(Reason.USER_INACTIVE, "This account is deactivated")
+        if not self.resource:
+            return
+
+        def ask(resource: str, action: str, place: PlaceKey) -> Decision:
+            return decide(facts, rules, now, subject=actor, place=place, resource=resource, action=action)
+
+        target = self.target(request)
+        place = target
+        if self.place.startswith("parent:"):
+            at = facts.places.get(target)
+            if at is None or at.parent is None:
+                raise not_found(target)
+            place = at.parent.key
+        try:
+            refuse_unless_allowed(ask(self.resource, self.action, place), place, ask, target)
+        except NotFound:
+            if (self.resource, self.action, place[0]) == ("workspace", "create", "organization"):
+                raise NotOrgMember from None
+            raise
+
+
+def methods() -> Mapping[str, Method]:
+    """Return every RPC of this API by its full name, ``/wsauthz.v1.Service/Method``.
+
+    Raises:
+        MethodWithoutRequirement: one of them lacks the option ``requires``.
+
+    """
+    found: dict[str, Method] = {}
+    for file in _FILES:
+        for service in file.DESCRIPTOR.services_by_name.values():
+            for descriptor in service.methods:
+                method = _method(service, descriptor)
+                found[method.full_name] = method
+    return found
+
+
+def service_names() -> list[str]:
+    """Return the full names of the services of this API."""
+    return [service.full_name for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
+
+
+def core_vocabulary() -> CoreVocabulary:
+    """Return the core vocabulary, as the proto declares it."""
+    options: Any = vocabulary_pb2.DESCRIPTOR.GetOptions()
+    return {
+        resource.name: {action.name: action.requires_feature or None for action in resource.actions}
+        for resource in options.Extensions[options_pb2.vocabulary]
+    }
+
+
+def _method(service: ServiceDescriptor, descriptor: MethodDescriptor) -> Method:
+    options: Any = descriptor.GetOptions()
+    if not options.HasExtension(options_pb2.requires):
+        message = f"{service.full_name}/{descriptor.name} lacks the option requires"
+        raise MethodWithoutRequirement(message)
+    requires = options.Extensions[options_pb2.requires]
+    vocabulary = core_vocabulary()
+    if requires.resource and requires.action not in vocabulary.get(requires.resource, ()):
+        message = f"{service.full_name}/{descriptor.name} asks what the core vocabulary lacks"
+        raise MethodWithoutRequirement(message)
+    return Method(
+        service=service.name,
+        name=descriptor.name,
+        full_name=f"/{service.full_name}/{descriptor.name}",
+        scope=requires.scope,
+        resource=requires.resource,
+        action=requires.action,
+        place=requires.place,
+        writes=options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS,
+        request_fields=frozenset(descriptor.input_type.fields_by_name),
+        answer=GetMessageClass(descriptor.output_type),
+    )

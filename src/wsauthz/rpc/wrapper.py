@@ -1,0 +1,270 @@
+"""The one wrapper around every method, made when a servicer is registered: who asks, admission, errors, metrics, log.
+
+No grpc interceptors: three of them cost more than an empty call (findings.md section 3).
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from wsauthz.metrics import Metrics
+from wsauthz.model.errors import (
+    ActorRepeated,
+    ActorRequired,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Refused,
+    RequestIdReused,
+    TooManyRequests,
+)
+from wsauthz.model.identifiers import check_user_id
+from wsauthz.policy.catalog import Reason
+from wsauthz.replica import Replica
+from wsauthz.rpc import errors
+from wsauthz.rpc.methods import Method, methods
+from wsauthz.rpc.refusals import RefusalBudget
+from wsauthz.store import request_ids
+from wsauthz.store.database import Connection
+from wsauthz.store.request_ids import GivenAnswer, RequestKey
+from wsauthz.tenancy.transaction import Caller, Transaction
+
+_log = logging.getLogger(__name__)
+
+ACTOR: Final = "x-wsauthz-actor"
+REQUEST_ID: Final = "x-request-id"
+TRUSTED: Final = "local"
+"""The caller's name while no keys are configured and everybody on loopback is trusted."""
+_MOST_WAIT_SECONDS: Final = 10.0
+_LONGEST_REQUEST_ID: Final = 128
+
+Implementation = Callable[[Any, Any], Any]
+Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
+
+
+class Wrapper:
+    """Wraps and registers servicers over one replica and one bounded pool of worker threads."""
+
+    def __init__(self, replica: Replica, metrics: Metrics, *, threads: int, waiting: int) -> None:
+        self.replica = replica
+        self.metrics = metrics
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
+        self._most_in_pool = threads + waiting
+        self._in_pool = 0
+        self._methods = methods()
+        self._refusals = RefusalBudget()
+
+    def register(self, server: grpc.aio.Server, add: Callable[[Any, Any], None], *servicers: object) -> None:
+        """Register the servicers of one service, every method wrapped; ``add`` is the generated function."""
+        proxy = SimpleNamespace()
+        service = add.__name__.removeprefix("add_").removesuffix("Servicer_to_server")
+        for method in self._methods.values():
+            if method.service == service:
+                owner = next(servicer for servicer in servicers if hasattr(servicer, method.name))
+                setattr(proxy, method.name, self.wrap(method, getattr(owner, method.name)))
+        add(proxy, server)
+
+    def close(self) -> None:
+        """Wait for the calls that are running."""
+        self._pool.shutdown()
+
+    def wrap(self, method: Method, implementation: Implementation) -> Handler:
+        """Return the asynchronous handler of one method."""
+        runs = getattr(implementation, "runs", "transaction")
+        name = f"{method.service}/{method.name}"
+        run = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
+        waits = "at_least_revision" in method.request_fields
+        observe = self.metrics.histogram(name).observe
+        calls = self.metrics.calls
+        served = (name, "OK")
+
+        async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            started = time.perf_counter()
+            outcome = served
+            by = None
+            try:
+                by = _caller(method, context)
+                if waits and request.at_least_revision:
+                    await self.replica.reached(request.at_least_revision, _patience(context))
+                self.replica.check_ready()
+                answer = run(method, implementation, request, by)
+                return await answer if runs != "loop" else answer
+            except Refused as refused:
+                outcome = (name, errors.entry(refused)[0].name)
+                self._refused(method, by, refused)
+                await _abort(context, errors.status(refused))
+            except asyncio.CancelledError:
+                outcome = (name, "CANCELLED")
+                raise
+            except Exception:  # noqa: BLE001 - logged with its incident id, and nothing of it leaves
+                incident = secrets.token_hex(8)
+                outcome = (name, "INTERNAL")
+                _log.exception("a call failed", extra={"method": name, "incident": incident})
+                await _abort(context, errors.internal(incident))
+            finally:
+                seconds = time.perf_counter() - started
+                calls[outcome] += 1
+                observe(seconds)
+                if outcome is not served or method.writes:
+                    _log_call(by, outcome, seconds)
+
+        return handle
+
+    def _on_loop(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
+        if method.resource:
+            self._authorize(method, request, by)
+        return implementation(request, by)
+
+    async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
+        self._authorize(method, request, by)
+        return await self._submit(lambda: implementation(request, by))
+
+    async def _in_transaction(
+        self, method: Method, implementation: Implementation, request: Message, by: Caller
+    ) -> Any:
+        if not method.writes:
+            self._authorize(method, request, by)
+            return await self._submit(lambda: self.replica.read(by, lambda reading: implementation(request, reading)))
+        work = partial(self._write, method, implementation, request, by)
+        try:
+            self._authorize(method, request, by)  # a refusal ends here, and takes no lock
+        except (NotFound, PermissionDenied) as refused:
+            work = partial(self._replay, method, request, by, refused)
+        return await self._submit(work)
+
+    def _authorize(self, method: Method, request: Message, by: Caller) -> None:
+        if method.needs_actor:
+            replica = self.replica
+            method.authorize(replica.facts, replica.rules, replica.now(), actor=by.actor, request=request)
+
+    async def _submit(self, work: Callable[[], Any]) -> Any:
+        """Run the work in the pool, if it has room; a cancelled call's work still runs to its end."""
+        if self._in_pool >= self._most_in_pool:
+            raise TooManyRequests
+        self._in_pool += 1
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(copy_context().run, work)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._left_pool))
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def _left_pool(self) -> None:
+        self._in_pool -= 1
+
+    def _write(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
+        def work(tx: Transaction) -> Any:
+            key = request.request_id
+            if key and (stored := _stored(method, tx.connection, request, by, tx.now)):
+                return stored
+            if method.needs_actor:
+                method.authorize(tx.facts, tx.rules, tx.now.timestamp(), actor=by.actor, request=request)
+            response = implementation(request, tx)
+            if tx.changes or tx.notes:
+                response.revision = tx.revision.token
+                if key:
+                    given = GivenAnswer(body_hash=_digest(request), answer=response.SerializeToString())
+                    request_ids.add(tx.connection, _key(by, key), given, now=tx.now)
+            return response
+
+        written = self.replica.write(by, work)
+        if not written.answer.revision:
+            written.answer.revision = written.revision.token
+        return written.answer
+
+    def _replay(self, method: Method, request: Any, by: Caller, refused: Refused) -> Any:
+        """Give the first answer to a request that was carried out before and would be refused now; else refuse."""
+        if refused.reason != Reason.USER_INACTIVE and request.request_id:
+            now = datetime.fromtimestamp(self.replica.now(), UTC)
+            stored = self.replica.read(by, lambda reading: _stored(method, reading.connection, request, by, now))
+            if stored is not None:
+                return stored
+        raise refused
+
+    def _refused(self, method: Method, by: Caller | None, refused: Refused) -> None:
+        """Have a refused attempt to write audited; a failure of that is logged, and changes no answer."""
+        if by is not None and method.writes and isinstance(refused, NotFound | PermissionDenied):
+            attempts = self._refusals.spend(by)
+            if attempts:
+                self._pool.submit(self.replica.audit_refusal, by, refused.reason, attempts)
+
+
+def _caller(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+    """Return who asks, for whom.
+
+    Raises:
+        ActorRepeated, ActorRequired: the metadata names nobody, or twice. InvalidArgument: a malformed user id.
+
+    """
+    actor = request_id = ""
+    for key, value in context.invocation_metadata() or ():
+        if key == ACTOR:
+            if actor:
+                raise ActorRepeated
+            actor = check_user_id(ACTOR, str(value))
+        elif key == REQUEST_ID:
+            request_id = str(value)[:_LONGEST_REQUEST_ID]
+    if not actor and method.needs_actor:
+        raise ActorRequired
+    return Caller(caller=TRUSTED, actor=actor, method=f"{method.service}/{method.name}", request_id=request_id)
+
+
+def _key(by: Caller, request_id: str) -> RequestKey:
+    return RequestKey(caller=by.caller, actor=by.actor, method=by.method, request_id=request_id)
+
+
+def _stored(method: Method, connection: Connection, request: Any, by: Caller, now: datetime) -> Any:
+    """Return the first answer to this request id, None if it is new.
+
+    Raises:
+        RequestIdReused: it was used for another body. InvalidArgument: it is too long.
+
+    """
+    if len(request.request_id) > _LONGEST_REQUEST_ID or not request.request_id.isprintable():
+        raise InvalidArgument("request_id", f"must be at most {_LONGEST_REQUEST_ID} printable characters")
+    found = request_ids.find(connection, _key(by, request.request_id), now=now)
+    if found is None:
+        return None
+    if found.body_hash != _digest(request):
+        raise RequestIdReused
+    return method.answer.FromString(found.answer)
+
+
+def _patience(context: grpc.aio.ServicerContext[Any, Any]) -> float:
+    """Return how many seconds the caller may be kept waiting."""
+    left = context.time_remaining()
+    return _MOST_WAIT_SECONDS if left is None else min(_MOST_WAIT_SECONDS, left)  # type: ignore[redundant-expr]
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status) -> None:
+    code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
+    details = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(code, status.message, details)
+
+
+def _digest(request: Message) -> str:
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _log_call(by: Caller | None, outcome: tuple[str, str], seconds: float) -> None:
+    _log.info(
+        "call",
+        extra={
+            "method": outcome[0],
+            "code": outcome[1],
+            "milliseconds": round(seconds * 1000, 3),
+            "actor": by.actor if by else "",
+            "request_id": by.request_id if by else "",
+        },
+    )

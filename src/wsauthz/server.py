@@ -1,0 +1,204 @@
+"""The composition root: the only module that knows every part of a server."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final
+from wsgiref.simple_server import WSGIServer
+
+import grpc
+import watchfiles
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from wsauthz.metrics import Metrics
+from wsauthz.policy.current import CurrentPolicy
+from wsauthz.replica import Replica
+from wsauthz.rpc.access import AccessQueries
+from wsauthz.rpc.authorization import AuthorizationService
+from wsauthz.rpc.decisions import DecisionIds
+from wsauthz.rpc.memberships import MembershipService
+from wsauthz.rpc.methods import core_vocabulary, service_names
+from wsauthz.rpc.organizations import OrganizationService
+from wsauthz.rpc.pages import Pages
+from wsauthz.rpc.policy import PolicyService
+from wsauthz.rpc.settings import SettingsService
+from wsauthz.rpc.users import UserService
+from wsauthz.rpc.workspace_states import WorkspaceStateService
+from wsauthz.rpc.workspaces import WorkspaceService
+from wsauthz.rpc.wrapper import Wrapper
+from wsauthz.settings import Settings
+from wsauthz.store import migrations, revisions
+from wsauthz.store.database import Database
+from wsauthz.v1 import (
+    authorization_pb2_grpc,
+    memberships_pb2_grpc,
+    organizations_pb2_grpc,
+    policy_pb2_grpc,
+    settings_pb2_grpc,
+    users_pb2_grpc,
+    workspace_states_pb2_grpc,
+    workspaces_pb2_grpc,
+)
+
+_log = logging.getLogger(__name__)
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_metadata_size", 8 << 10),
+    ("grpc.max_concurrent_streams", 1_000),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+)
+"""Limits of the transport; see ARCHITECTURE.md for the list of all limits."""
+
+
+class Server:
+    """One process: replica, policy, servicers, health, metrics."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the policy and prepare the database; nothing listens yet.
+
+        Raises:
+            BundleRefused: there is no valid bundle to start with. Unavailable: the database does not answer.
+
+        """
+        self.settings = settings
+        self.metrics = Metrics()
+        self.policy = CurrentPolicy(settings.policy, core_vocabulary())
+        migrations.upgrade(settings.database_url)
+        self.database = Database(settings.database_url)
+        self.replica = Replica(self.database, self.policy, self.metrics)
+        self.health = HealthServicer()
+        self.address = ""
+        """Where the server listens, with the port that was chosen if 0 was asked for."""
+        self._wrapper = Wrapper(
+            self.replica, self.metrics, threads=settings.worker_threads, waiting=settings.waiting_requests
+        )
+        self._server: grpc.aio.Server | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._scrapes: WSGIServer | None = None
+
+    async def start(self) -> None:
+        """Load the facts, follow the database and the bundle directory, and serve.
+
+        Raises:
+            OSError: the address is in use. Unavailable: the database does not answer.
+
+        """
+        began = time.monotonic()
+        self.replica.load()
+        self.replica.start(self.settings.poll_seconds)
+        self.metrics.population = self.replica.population
+        self._watching = asyncio.create_task(self._watch())
+        server = grpc.aio.server(options=_OPTIONS)
+        self._register(server)
+        try:
+            port = server.add_insecure_port(self.settings.listen)
+        except RuntimeError:
+            message = f"cannot listen on {self.settings.listen}"
+            raise OSError(message) from None
+        host = self.settings.listen.rpartition(":")[0]
+        self.address = self.settings.listen if self.settings.listen.startswith("unix:") else f"{host}:{port}"
+        await server.start()
+        self._server = server
+        if self.settings.metrics_listen:
+            metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
+            self._scrapes, _ = start_http_server(int(metrics_port), metrics_host, self.metrics.registry)
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        _log.warning("no keys are configured: every caller that reaches this address is trusted to name any actor")
+        _log.info(
+            "serving",
+            extra={
+                "address": self.address,
+                "metrics": self.settings.metrics_listen,
+                "policy": self.policy.bundle.catalog.name,
+                "policy_version": self.policy.bundle.version,
+                "revision": self.replica.token,
+                "users": len(self.replica.facts.users),
+                "memberships": self.replica.facts.roles.total(),
+                "seconds": round(time.monotonic() - began, 3),
+                "version": version("wsauthz"),
+            },
+        )
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        if self._server is not None:
+            await self._server.stop(self.settings.drain_seconds)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.replica.stop()
+        self._wrapper.close()
+        if self._scrapes is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)
+            self._scrapes.server_close()
+        self.database.close()
+        _log.info("stopped")
+
+    def _register(self, server: grpc.aio.Server) -> None:
+        with self.database.read() as connection:
+            pages = Pages(revisions.installation(connection).secret)
+        replica, metrics, ids = self.replica, self.metrics, DecisionIds()
+        register: Callable[..., None] = self._wrapper.register
+        register(
+            server,
+            authorization_pb2_grpc.add_AuthorizationServiceServicer_to_server,
+            AuthorizationService(replica, metrics, ids),
+            AccessQueries(replica, metrics, pages, ids),
+        )
+        register(server, users_pb2_grpc.add_UserServiceServicer_to_server, UserService())
+        register(server, organizations_pb2_grpc.add_OrganizationServiceServicer_to_server, OrganizationService(pages))
+        register(server, workspaces_pb2_grpc.add_WorkspaceServiceServicer_to_server, WorkspaceService(pages))
+        register(server, workspace_states_pb2_grpc.add_WorkspaceStateServiceServicer_to_server, WorkspaceStateService())
+        register(server, settings_pb2_grpc.add_SettingsServiceServicer_to_server, SettingsService())
+        register(server, memberships_pb2_grpc.add_MembershipServiceServicer_to_server, MembershipService(pages))
+        register(server, policy_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(replica, metrics))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
+        if self.settings.reflection:
+            names = (*service_names(), health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+
+    async def _set_health(self, status: Any) -> None:
+        for name in ("", *service_names()):
+            await self.health.set(name, status)
+
+    async def _watch(self) -> None:
+        """Read the bundle again whenever its directory, or the model beside it, changes."""
+        loop = asyncio.get_running_loop()
+        directory = self.settings.policy.resolve()
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                async for _ in watchfiles.awatch(directory.parent, recursive=True, debounce=200):
+                    try:
+                        await loop.run_in_executor(None, self.replica.reload_policy)
+                    except Exception:  # noqa: BLE001 - logged; watching must go on
+                        _log.exception("reading the bundle failed; the last good one stays")
+            await asyncio.sleep(1)  # the directory is gone; it may come back
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        as Server and Server.start.
+
+    """
+    server = Server(settings)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await server.start()
+    await stopping.wait()
+    await server.stop()

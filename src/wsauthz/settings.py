@@ -1,0 +1,115 @@
+"""The settings of a server: the only reader of the environment; every problem is reported at once."""
+
+import ipaddress
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+class SettingsRefused(Exception):
+    """Settings that a server cannot start with; ``problems`` has one sentence for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is the environment variable ``WSAUTHZ_<FIELD>``; durations are in seconds."""
+
+    database_url: str = "sqlite:///wsauthz.db"
+    """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user:password@host/name``."""
+    policy: Path = Path("policies/default")
+    """The directory of the policy bundle; model.conf is beside it."""
+    listen: str = "127.0.0.1:50051"
+    """``host:port`` on loopback, or ``unix:/path``. Without keys callers are trusted, so nothing else is accepted."""
+    metrics_listen: str = "127.0.0.1:9464"
+    """``host:port`` of the Prometheus endpoint; empty: none."""
+    poll_seconds: float = 0.5
+    """How often the database is asked for what other processes changed."""
+    worker_threads: int = 8
+    """Threads for management RPCs; decisions need none."""
+    waiting_requests: int = 64
+    """Management requests that may wait for a thread before callers get RESOURCE_EXHAUSTED."""
+    drain_seconds: float = 10.0
+    """How long running calls may take after SIGTERM."""
+    reflection: bool = False
+    """Serve gRPC server reflection."""
+    log_level: str = "info"
+    """debug, info, warning or error; denials are logged at debug."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **given: object) -> "Settings":
+        """Return the settings of the environment (default: the process's), overridden by what is given and not None.
+
+        Raises:
+            SettingsRefused: with every problem there is.
+
+        """
+        environment = os.environ if environment is None else environment
+        problems: list[str] = []
+        values: dict[str, object] = {}
+        known = {f"WSAUTHZ_{field.name.upper()}": field for field in fields(cls)}
+        problems += [
+            f"{name} is no setting of wsauthz; known are {', '.join(sorted(known))}"
+            for name in sorted(environment)
+            if name.startswith("WSAUTHZ_") and name not in known and not name.startswith("WSAUTHZ_TEST_")
+        ]
+        for name, field in known.items():
+            value = given.get(field.name)
+            if value is None and name in environment:
+                value = environment[name]
+            if value is None:
+                continue
+            try:
+                values[field.name] = _parse(str(value), field.default)
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+        settings = cls(**values)  # type: ignore[arg-type]  # parsed by the type of each default
+        problems += settings._problems()
+        if problems:
+            raise SettingsRefused(problems)
+        return settings
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if not (self.listen.startswith("unix:") or is_loopback(self.listen)):
+            problems.append(
+                f"WSAUTHZ_LISTEN: {self.listen} is not on loopback; without keys only loopback or unix:/path is served"
+            )
+        if not self.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            problems.append("WSAUTHZ_DATABASE_URL: must start with sqlite:/// or postgresql://")
+        if self.metrics_listen and ":" not in self.metrics_listen:
+            problems.append("WSAUTHZ_METRICS_LISTEN: must be host:port, or empty")
+        positive = ("poll_seconds", "worker_threads", "waiting_requests", "drain_seconds")
+        problems += [f"WSAUTHZ_{name.upper()}: must be above 0" for name in positive if getattr(self, name) <= 0]
+        if self.log_level.upper() not in logging.getLevelNamesMapping():
+            problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
+        return problems
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether ``host:port`` is on the loopback interface."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse(text: str, default: object) -> object:
+    if isinstance(default, bool):
+        if text.lower() not in {"1", "0", "true", "false", "yes", "no"}:
+            message = "must be true or false"
+            raise ValueError(message)
+        return text.lower() in {"1", "true", "yes"}
+    if isinstance(default, int):
+        return int(text)
+    if isinstance(default, float):
+        return float(text)
+    return Path(text) if isinstance(default, Path) else text

@@ -1,0 +1,104 @@
+"""Who did what, written in the transaction that does it, as a chain that shows when somebody edits it.
+
+Each entry carries a MAC, with the installation's secret, of itself and of the entry before. Number and MAC of the last
+one are kept in the revision row, so that cutting the end off shows, too.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, insert, select, update
+
+from wsauthz.store.revisions import Revision
+from wsauthz.store.tables import audit_entries, revision
+
+_BATCH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One thing that was done, or refused.
+
+    ``before`` and ``after`` hold ids, enums, numbers and flags only - never a name, an address or a secret -, and what
+    JSON can hold. ``refusal`` is the reason of a refused attempt, ``attempts`` how many of those the entry stands for.
+    """
+
+    created_at: datetime
+    caller: str
+    actor: str
+    method: str
+    target_kind: str
+    target_id: str
+    place_kind: str
+    place_id: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    refusal: str = ""
+    attempts: int = 1
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """How much of the audit is as it was written; ``problem`` is empty when all of it is.
+
+    ``head`` is the MAC of the last good entry: whoever noted one earlier can tell a rewritten chain from a longer one.
+    """
+
+    count: int
+    head: str
+    problem: str
+
+
+def append(connection: Connection, entries: Sequence[AuditEntry], at: Revision | None) -> None:
+    """Write entries down, in order, in the transaction of what they speak of; None: it changed nothing."""
+    last = connection.execute(
+        select(revision.c.audit_count, revision.c.audit_head, revision.c.secret).with_for_update()
+    ).one()
+    secret, head = bytes.fromhex(last.secret), last.audit_head
+    rows = []
+    for number, entry in enumerate(entries, last.audit_count + 1):
+        row = {"number": number, "revision": None if at is None else at.value, **asdict(entry)}
+        head = _mac(secret, head, row)
+        rows.append({**row, "mac": head})
+    if rows:
+        connection.execute(insert(audit_entries), rows)
+        connection.execute(update(revision).values(audit_count=rows[-1]["number"], audit_head=head))
+
+
+def verify(connection: Connection) -> Verification:
+    """Recompute the whole chain; takes some seconds for a million entries, and little memory."""
+    said = connection.execute(select(revision.c.audit_count, revision.c.audit_head, revision.c.secret)).one()
+    secret, head, count = bytes.fromhex(said.secret), "", 0
+    rows = connection.execute(
+        select(audit_entries).order_by(audit_entries.c.number), execution_options={"yield_per": _BATCH}
+    ).mappings()
+    for row in rows:
+        if row["number"] != count + 1:
+            return Verification(count=count, head=head, problem=f"entry {count + 1} is missing")
+        mac = _mac(secret, head, cast("Mapping[str, Any]", row))
+        if not hmac.compare_digest(mac, row["mac"]):
+            return Verification(count=count, head=head, problem=f"entry {count + 1} is not as it was written")
+        head, count = mac, count + 1
+    problem = ""
+    if (count, head) != (said.audit_count, said.audit_head):
+        problem = f"{said.audit_count} entries were written, {count} are here"
+    return Verification(count=count, head=head, problem=problem)
+
+
+_SIGNED: Final = ("number", "revision", *(field.name for field in fields(AuditEntry)))
+
+
+def _mac(secret: bytes, head: str, row: Mapping[str, Any]) -> str:
+    text = json.dumps([head, {name: row[name] for name in _SIGNED}], sort_keys=True, default=_plain)
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    """Return a time as text: the one thing in an entry that JSON has no form for."""
+    return cast("datetime", value).isoformat(timespec="microseconds")

@@ -1,0 +1,124 @@
+"""Queries about memberships. Removed ones are not found."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import update as update_rows
+
+from wsauthz.model.memberships import Membership
+from wsauthz.model.places import PlaceKey
+from wsauthz.store import rows
+from wsauthz.store.tables import memberships, users
+
+_LIVE = memberships.c.deleted_at.is_(None)
+
+
+def add(connection: Connection, membership: Membership) -> None:
+    """Store a new membership.
+
+    Raises:
+        AlreadyMember: the user has a live one in the place. IdTaken: there is, or was, one with the id.
+
+    """
+    rows.add(connection, memberships, membership)
+
+
+def update(connection: Connection, membership_id: str, values: Mapping[str, Any]) -> None:
+    """Change fields of a membership; ``deleted_at`` among them removes it."""
+    rows.update(connection, memberships, memberships.c.id == membership_id, values)
+
+
+def remove(connection: Connection, membership_ids: Iterable[str], *, now: datetime) -> None:
+    """Mark memberships as removed."""
+    for ids in rows.batches(membership_ids):
+        gone = update_rows(memberships).where(memberships.c.id.in_(ids), _LIVE)
+        connection.execute(gone.values(deleted_at=now, updated_at=now))
+
+
+def remove_in(connection: Connection, workspace_ids: Iterable[str], *, now: datetime) -> None:
+    """Mark every membership in the workspaces as removed."""
+    for ids in rows.batches(workspace_ids):
+        gone = update_rows(memberships).where(memberships.c.workspace_id.in_(ids), _LIVE)
+        connection.execute(gone.values(deleted_at=now, updated_at=now))
+
+
+def find(connection: Connection, place: PlaceKey, user_id: str) -> Membership | None:
+    """Return the user's live membership in the place itself; None: there is none."""
+    held = select(memberships).where(_in(place), memberships.c.user_id == user_id, _LIVE)
+    return rows.find(connection, Membership, held)
+
+
+def of_user(connection: Connection, user_id: str) -> list[Membership]:
+    """Return every live membership of a user, by id."""
+    held = select(memberships).where(memberships.c.user_id == user_id, _LIVE)
+    return rows.find_all(connection, Membership, held.order_by(memberships.c.id))
+
+
+def of_places(connection: Connection, places: Iterable[PlaceKey]) -> list[Membership]:
+    """Return every live membership in the places, each place's by user id."""
+    return [
+        membership
+        for place in places
+        for membership in rows.find_all(
+            connection, Membership, select(memberships).where(_in(place), _LIVE).order_by(memberships.c.user_id)
+        )
+    ]
+
+
+def longest_standing(
+    connection: Connection, place: PlaceKey, roles: Iterable[str], *, besides: str, now: datetime
+) -> str | None:
+    """Return the user who has had an active, unexpired membership with one of the roles for the longest time."""
+    counts = and_(
+        _in(place),
+        _LIVE,
+        memberships.c.role.in_(roles),
+        memberships.c.is_active,
+        or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > now),
+        memberships.c.user_id != besides,
+    )
+    first = select(memberships.c.user_id).where(counts).order_by(memberships.c.joined_at, memberships.c.id).limit(1)
+    return connection.execute(first).scalar()
+
+
+def page(
+    connection: Connection,
+    place: PlaceKey,
+    *,
+    after: str,
+    limit: int,
+    query: str = "",
+    role: str = "",
+    is_active: bool | None = None,
+) -> list[Membership]:
+    """Return up to ``limit`` live memberships in the place itself, by user id, from the first one after a user id on.
+
+    ``query`` is part of the user's name or address, in any case; ``role`` and ``is_active`` take only those.
+    """
+    found = select(memberships).where(_in(place), _LIVE, memberships.c.user_id > after)
+    if query:
+        part = query.lower()
+        found = found.join(users, users.c.id == memberships.c.user_id).where(
+            or_(func.lower(users.c.name).contains(part, autoescape=True), users.c.email.contains(part, autoescape=True))
+        )
+    if role:
+        found = found.where(memberships.c.role == role)
+    if is_active is not None:
+        found = found.where(memberships.c.is_active == is_active)
+    return rows.find_all(connection, Membership, found.order_by(memberships.c.user_id).limit(limit))
+
+
+def every(connection: Connection) -> Iterator[Membership]:
+    """Yield all live memberships, by id; streamed."""
+    return rows.stream(connection, Membership, select(memberships).where(_LIVE).order_by(memberships.c.id))
+
+
+def _in(place: PlaceKey) -> ColumnElement[bool]:
+    kind, place_id = place
+    if kind == "workspace":
+        return memberships.c.workspace_id == place_id
+    if kind == "organization":
+        return memberships.c.organization_id == place_id
+    return and_(memberships.c.workspace_id.is_(None), memberships.c.organization_id.is_(None))

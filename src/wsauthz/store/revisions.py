@@ -1,0 +1,121 @@
+"""The order of all writes: one counter, what changed in each of its steps, and which database it belongs to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from wsauthz.store.tables import changes, revision
+
+RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
+"""The change that stands for too many to be listed, such as an import: whoever follows loads everything anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A state of one database. Changes of revisions after ``pruned`` are kept; who stands before it has to reload."""
+
+    value: int
+    epoch: str
+    pruned: int = 0
+
+    @property
+    def token(self) -> str:
+        """What callers are given: ``<epoch>.<value>``."""
+        return f"{self.epoch}.{self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One fact as it is from a revision on; kind and values as ``Facts.apply`` takes them."""
+
+    revision: int
+    kind: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What tells this database from every other one, and the secret that its signatures are made with."""
+
+    epoch: str
+    secret: bytes = field(repr=False)
+
+
+def current(connection: Connection) -> Revision:
+    """Return the revision that the transaction sees."""
+    row = connection.execute(select(revision.c.value, revision.c.epoch, revision.c.changes_pruned)).one()
+    return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned)
+
+
+def advance(connection: Connection) -> tuple[Revision, datetime]:
+    """Take the revision row and return the revision this transaction will be, and the database's time, in UTC.
+
+    From here to the end of the transaction no other one writes.
+    """
+    # Not now(): that is when the transaction began, which may be before the one it waited for ended.
+    clock = [] if connection.dialect.name == "sqlite" else [func.clock_timestamp().label("clock")]
+    row = connection.execute(
+        update(revision)
+        .values(value=revision.c.value + 1)
+        .returning(revision.c.value, revision.c.epoch, revision.c.changes_pruned, *clock)
+    ).one()
+    now = row.clock.astimezone(UTC) if clock else datetime.now(UTC)
+    return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned), now
+
+
+def database_time(connection: Connection) -> datetime:
+    """Return what the clock of the database says, in UTC; SQLite has none but the machine's."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    clock: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return clock.astimezone(UTC)
+
+
+def record(connection: Connection, at: Revision, changed: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Write down what a revision changes, in order: kinds and values of ``store.changes``."""
+    if changed:
+        connection.execute(
+            insert(changes),
+            [
+                {"revision": at.value, "ordinal": ordinal, "kind": kind, "values": values}
+                for ordinal, (kind, values) in enumerate(changed)
+            ],
+        )
+
+
+def changes_after(connection: Connection, value: int, limit: int) -> list[Change]:
+    """Return the changes of the revisions after ``value``, in order: whole revisions, about ``limit`` changes.
+
+    A single revision with more changes than ``limit`` is returned in full. What was pruned is not here: compare with
+    ``Revision.pruned`` first.
+    """
+    in_order = select(changes).order_by(changes.c.revision, changes.c.ordinal)
+    rows = connection.execute(in_order.where(changes.c.revision > value).limit(limit + 1)).mappings().all()
+    if len(rows) > limit:
+        cut = rows[limit]["revision"]
+        whole = [row for row in rows if row["revision"] < cut]
+        rows = whole or connection.execute(in_order.where(changes.c.revision == cut)).mappings().all()
+    return [Change(revision=row["revision"], kind=row["kind"], values=row["values"]) for row in rows]
+
+
+def prune_changes(connection: Connection, before: datetime) -> int:
+    """Delete the changes made before a time and return how many; call it in a writing transaction."""
+    # Found by walking the primary key, so that no write pays for an index on the time.
+    kept = connection.execute(
+        select(changes.c.revision).where(changes.c.created_at >= before).order_by(changes.c.revision).limit(1)
+    ).scalar()
+    last = select(func.max(changes.c.revision))
+    through = connection.execute(last if kept is None else last.where(changes.c.revision < kept)).scalar()
+    if through is None:
+        return 0
+    connection.execute(update(revision).values(changes_pruned=through))
+    return connection.execute(delete(changes).where(changes.c.revision <= through)).rowcount
+
+
+def installation(connection: Connection) -> Installation:
+    """Return the epoch and the secret made when this database was."""
+    row = connection.execute(select(revision.c.epoch, revision.c.secret)).one()
+    return Installation(epoch=row.epoch, secret=bytes.fromhex(row.secret))

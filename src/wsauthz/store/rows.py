@@ -1,0 +1,68 @@
+"""Rows as nouns: columns and fields have the same names, and the column types do the rest."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, insert, or_, select
+from sqlalchemy import update as update_rows
+
+Noun = TypeVar("Noun")
+
+_BATCH: Final = 1000
+"""How many ids one statement names, and how many rows are fetched at once; both databases take that many."""
+
+
+def add(connection: Connection, table: Table, noun: Any) -> None:
+    """Store a new noun."""
+    connection.execute(insert(table).values(asdict(noun)))
+
+
+def add_many(connection: Connection, table: Table, nouns: Iterable[Any]) -> None:
+    """Store new nouns, many to a statement."""
+    for some in batches(nouns):
+        connection.execute(insert(table), [asdict(noun) for noun in some])
+
+
+def update(connection: Connection, table: Table, key: ColumnElement[bool], values: Mapping[str, Any]) -> None:
+    """Change columns of the row with the key."""
+    connection.execute(update_rows(table).where(key).values(values))
+
+
+def find(connection: Connection, noun: type[Noun], query: Select[Any]) -> Noun | None:
+    """Return the only row of a query as a noun; None: there is none."""
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else noun(**cast("Mapping[str, Any]", row))
+
+
+def find_all(connection: Connection, noun: type[Noun], query: Select[Any]) -> list[Noun]:
+    """Return every row of a query as a noun."""
+    return [noun(**cast("Mapping[str, Any]", row)) for row in connection.execute(query).mappings()]
+
+
+def find_by_ids(connection: Connection, noun: type[Noun], table: Table, ids: Iterable[str]) -> list[Noun]:
+    """Return the rows with the ids as nouns, in no order."""
+    found: list[Noun] = []
+    for some in batches(ids):
+        found += find_all(connection, noun, select(table).where(table.c.id.in_(some)))
+    return found
+
+
+def stream(connection: Connection, noun: type[Noun], query: Select[Any]) -> Iterator[Noun]:
+    """Yield every row of a query as a noun; fetches a thousand at a time."""
+    for row in connection.execute(query, execution_options={"yield_per": _BATCH}).mappings():
+        yield noun(**cast("Mapping[str, Any]", row))
+
+
+def slugs_like(connection: Connection, column: Column[str], slug: str, among: ColumnElement[bool]) -> set[str]:
+    """Return the slugs that are this one, or this one with ``-`` and something behind it."""
+    alike = or_(column == slug, column.startswith(f"{slug}-", autoescape=True))
+    return set(connection.execute(select(column).where(among, alike)).scalars())
+
+
+def batches(values: Iterable[Noun]) -> Iterator[list[Noun]]:
+    """Yield the values a thousand at a time."""
+    left = iter(values)
+    while some := list(islice(left, _BATCH)):
+        yield some

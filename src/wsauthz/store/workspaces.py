@@ -1,0 +1,66 @@
+"""Queries about workspaces. Deleted ones are not found."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy import update as update_rows
+
+from wsauthz.model.workspaces import Workspace
+from wsauthz.store import rows
+from wsauthz.store.tables import users, workspaces
+
+_LIVE = workspaces.c.deleted_at.is_(None)
+
+
+def add(connection: Connection, workspace: Workspace) -> None:
+    """Store a new workspace.
+
+    Raises:
+        SlugTaken: a live one of the organization has the slug. IdTaken: there is, or was, one with the id.
+
+    """
+    rows.add(connection, workspaces, workspace)
+
+
+def update(connection: Connection, workspace_id: str, values: Mapping[str, Any]) -> None:
+    """Change fields of a workspace.
+
+    Raises:
+        SlugTaken: another live one of the organization has the slug.
+
+    """
+    rows.update(connection, workspaces, workspaces.c.id == workspace_id, values)
+
+
+def delete(connection: Connection, workspace_ids: Iterable[str], *, now: datetime) -> None:
+    """Mark workspaces as deleted, and clear what points to them as somebody's default."""
+    for ids in rows.batches(workspace_ids):
+        gone = {"deleted_at": now, "updated_at": now}
+        connection.execute(update_rows(workspaces).where(workspaces.c.id.in_(ids), _LIVE).values(gone))
+        pointing = update_rows(users).where(users.c.default_workspace_id.in_(ids))
+        connection.execute(pointing.values(default_workspace_id=None, updated_at=now))
+
+
+def find(connection: Connection, workspace_id: str) -> Workspace | None:
+    """Return the live workspace; None: there is none."""
+    return rows.find(connection, Workspace, select(workspaces).where(workspaces.c.id == workspace_id, _LIVE))
+
+
+def find_many(connection: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:
+    """Return those of the workspaces that are live, by id."""
+    found = rows.find_by_ids(connection, Workspace, workspaces, workspace_ids)
+    return {workspace.id: workspace for workspace in found if workspace.deleted_at is None}
+
+
+def slugs_like(connection: Connection, organization_id: str, slug: str) -> set[str]:
+    """Return the slugs of the organization's live workspaces that are this one, or this one, ``-`` and something."""
+    return rows.slugs_like(
+        connection, workspaces.c.slug, slug, (workspaces.c.organization_id == organization_id) & _LIVE
+    )
+
+
+def every(connection: Connection) -> Iterator[Workspace]:
+    """Yield all live workspaces, by id; streamed."""
+    return rows.stream(connection, Workspace, select(workspaces).where(_LIVE).order_by(workspaces.c.id))

@@ -1,0 +1,91 @@
+"""Putting somebody into a place: what every way in has in common."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from wsauthz.model.errors import LimitReached
+from wsauthz.model.identifiers import new_id
+from wsauthz.model.memberships import Membership
+from wsauthz.model.places import PlaceKey
+from wsauthz.store import changes
+from wsauthz.store import memberships as membership_rows
+from wsauthz.tenancy.places import organization_of
+from wsauthz.tenancy.transaction import Transaction
+
+
+def enrol(
+    tx: Transaction,
+    place: PlaceKey,
+    user: str,
+    *,
+    role: str,
+    permissions: tuple[str, ...] = (),
+    modules: tuple[str, ...] | None = None,
+    expires_at: datetime | None = None,
+) -> Membership:
+    """Make a new membership and return it; nothing is checked but that there is room.
+
+    Raises:
+        AlreadyMember: the user has a live membership there. LimitReached: the place has as many as it may.
+
+    """
+    at = tx.facts.places.get(place)
+    most = tx.rules.catalog.members_per_place
+    if at is not None and len(at.members) >= most:
+        raise LimitReached("members_per_place", most)
+    kind, identifier = place
+    membership = Membership(
+        id=new_id("member"),
+        workspace_id=identifier if kind == "workspace" else None,
+        organization_id=identifier if kind == "organization" else None,
+        user_id=user,
+        role=role,
+        permissions=permissions,
+        modules=modules,
+        is_active=True,
+        expires_at=expires_at,
+        joined_at=tx.now,
+        created_at=tx.now,
+        updated_at=tx.now,
+        deleted_at=None,
+    )
+    membership_rows.add(tx.connection, membership)
+    tx.changed(changes.membership(membership))
+    tx.audit("membership", membership.id, place, after=described(membership))
+    return membership
+
+
+def close(tx: Transaction, membership: Membership, *, replaced: bool = False) -> None:
+    """Remove a membership; the row stays, and says who removed the user if that was somebody else."""
+    removed_by = None if replaced or membership.user_id == tx.actor else tx.actor
+    values = {"deleted_at": tx.now, "removed_by": removed_by, "updated_at": tx.now}
+    membership_rows.update(tx.connection, membership.id, values)
+    closed = replace(membership, deleted_at=tx.now)
+    tx.changed(changes.membership(closed))
+    before = described(membership)
+    tx.audit("membership", closed.id, closed.place, before=before, after={"deleted": True})
+
+
+def ensure_organization_member(tx: Transaction, place: PlaceKey, user: str) -> None:
+    """Give the user a membership of the organization that the place is in, if it has none."""
+    organization_id = organization_of(tx.facts.places[place])
+    if organization_id is None:
+        return
+    roof: PlaceKey = ("organization", organization_id)
+    if membership_rows.find(tx.connection, roof, user) is None:
+        enrol(tx, roof, user, role=tx.rules.catalog.default_organization_role)
+
+
+def described(membership: Membership) -> Mapping[str, Any]:
+    """Return what the audit says of a membership."""
+    expires_at = membership.expires_at
+    return {
+        "user_id": membership.user_id,
+        "role": membership.role,
+        "permissions": list(membership.permissions),
+        "modules": None if membership.modules is None else list(membership.modules),
+        "is_active": membership.is_active,
+        "expires_at": None if expires_at is None else expires_at.isoformat(),
+    }

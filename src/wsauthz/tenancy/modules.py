@@ -1,0 +1,73 @@
+"""Which modules a workspace or a membership may be given."""
+
+from collections.abc import Iterable
+
+from wsauthz.model.errors import InvalidArgument, ModuleNotInParent, ModuleNotInPlan, RoleCeiling, UnknownModule
+from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.decision import has_module, held
+from wsauthz.policy.facts import Place
+from wsauthz.tenancy.transaction import Transaction
+
+
+def check_known(catalog: Catalog, modules: Iterable[str], *, field: str = "modules") -> tuple[str, ...]:
+    """Return the modules in the order given.
+
+    Raises:
+        UnknownModule: the catalog lacks one. InvalidArgument: one is named twice.
+
+    """
+    found = tuple(modules)
+    for module in found:
+        if module not in catalog.modules:
+            raise UnknownModule(module, field=field)
+    if len(set(found)) < len(found):
+        raise InvalidArgument(field, "must not name a module twice")
+    return found
+
+
+def check_available(tx: Transaction, above: Place | None, plan_of: Place | None, modules: Iterable[str]) -> None:
+    """Return if a workspace may have the modules.
+
+    ``above`` is the place right above it, ``plan_of`` the one whose effective subscription is the workspace's.
+
+    Raises:
+        ModuleNotInParent: the place above lacks one. ModuleNotInPlan: the plan limits modules and lacks one.
+
+    """
+    limits = _plan_limits(tx.rules.catalog, plan_of)
+    for module in modules:
+        if above is not None and not has_module(above, module):
+            raise ModuleNotInParent(module)
+        if limits is not None and module not in limits:
+            raise ModuleNotInPlan(module)
+
+
+def for_child(tx: Transaction, parent: Place, modules: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the modules of a new child: the given ones, or else all of the parent's that the actor holds.
+
+    Raises:
+        UnknownModule, ModuleNotInParent, ModuleNotInPlan: one is not available.
+        RoleCeiling: the actor does not hold one in the parent.
+
+    """
+    catalog = tx.rules.catalog
+    if modules is None:
+        return tuple(module for module in catalog.modules if has_module(parent, module) and _holds(tx, parent, module))
+    found = check_known(catalog, modules)
+    check_available(tx, parent, parent, found)
+    for module in found:
+        if not _holds(tx, parent, module):
+            raise RoleCeiling(f"You do not hold the module {module!r} here")
+    return found
+
+
+def _holds(tx: Transaction, at: Place, module: str) -> bool:
+    return bool(held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, at, module))
+
+
+def _plan_limits(catalog: Catalog, at: Place | None) -> tuple[str, ...] | None:
+    """Return the modules that the effective plan includes; None if nothing limits them."""
+    if at is None or at.subscription is None:
+        return None
+    plan = catalog.plans.get(at.subscription[0])
+    return plan.modules if plan is not None else None

@@ -1,0 +1,114 @@
+"""Organizations: creating, suspending and looking at them."""
+
+from dataclasses import dataclass, replace
+
+from wsauthz.model.errors import OrganizationNotFound
+from wsauthz.model.identifiers import new_id
+from wsauthz.model.organizations import Organization
+from wsauthz.model.places import PlaceKey, State
+from wsauthz.store import changes
+from wsauthz.store import memberships as membership_rows
+from wsauthz.store import organizations as organization_rows
+from wsauthz.tenancy import owners, places, slugs, texts
+from wsauthz.tenancy.enrolment import enrol
+from wsauthz.tenancy.transaction import Reading, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserOrganization:
+    """An organization, and the role somebody's membership of it gives there."""
+
+    organization: Organization
+    role: str
+
+
+def create(tx: Transaction, *, name: str, slug: str = "") -> Organization:
+    """Create an organization with the actor as its first member; ``slug`` empty: made from the name.
+
+    The actor gets the highest owner-like role for organizations, or the default one if the catalog has none.
+
+    Raises:
+        InvalidArgument: the name or the slug is not what it may be. SlugTaken: the explicit slug is taken.
+
+    """
+    name = texts.line("name", name, texts.NAME_MOST, required=True)
+    organization = Organization(
+        id=new_id("organization"),
+        name=name,
+        slug=slugs.choose(slug, name, "organization", lambda base: organization_rows.slugs_like(tx.connection, base)),
+        is_suspended=False,
+        created_at=tx.now,
+        updated_at=tx.now,
+        deleted_at=None,
+    )
+    place: PlaceKey = ("organization", organization.id)
+    organization_rows.add(tx.connection, organization)
+    tx.changed(changes.organization(organization))
+    tx.audit("organization", organization.id, place, after={"is_suspended": False})
+    catalog = tx.rules.catalog
+    role = next(iter(owners.owner_roles(catalog, "organization")), catalog.default_organization_role)
+    enrol(tx, place, tx.actor, role=role)
+    return organization
+
+
+def suspend(tx: Transaction, *, organization_id: str) -> Organization:
+    """Suspend the organization and so everything below it; return it. Repeating it changes nothing.
+
+    Raises:
+        OrganizationNotFound: there is none.
+
+    """
+    return _set_suspended(tx, organization_id, is_suspended=True)
+
+
+def reinstate(tx: Transaction, *, organization_id: str) -> Organization:
+    """Lift the organization's own suspension; return it. Repeating it changes nothing.
+
+    Raises:
+        OrganizationNotFound: there is none.
+
+    """
+    return _set_suspended(tx, organization_id, is_suspended=False)
+
+
+def get(reading: Reading, *, organization_id: str) -> tuple[Organization, State]:
+    """Return the organization and its effective state.
+
+    Raises:
+        OrganizationNotFound: there is none.
+
+    """
+    place: PlaceKey = ("organization", organization_id)
+    state = reading.on_loop(lambda facts, _rules, _now: places.find(facts, place).state)
+    organization = organization_rows.find(reading.connection, organization_id)
+    if organization is None:
+        raise OrganizationNotFound
+    return organization, state
+
+
+def list_of_user(reading: Reading, *, after: str, limit: int) -> tuple[list[UserOrganization], bool]:
+    """Return up to ``limit`` organizations in which the actor has a live membership, by id, after an id; and whether there are more."""
+    roles = {
+        membership.organization_id: membership.role
+        for membership in membership_rows.of_user(reading.connection, reading.actor)
+        if membership.organization_id is not None and membership.organization_id > after
+    }
+    found = organization_rows.find_many(reading.connection, sorted(roles))
+    listed = [UserOrganization(organization=found[each], role=roles[each]) for each in sorted(found)]
+    return listed[:limit], len(listed) > limit
+
+
+def _set_suspended(tx: Transaction, organization_id: str, *, is_suspended: bool) -> Organization:
+    organization = organization_rows.find(tx.connection, organization_id)
+    if organization is None:
+        raise OrganizationNotFound
+    if organization.is_suspended == is_suspended:
+        return organization
+    values = {"is_suspended": is_suspended, "updated_at": tx.now}
+    organization_rows.update(tx.connection, organization_id, values)
+    changed = replace(organization, is_suspended=is_suspended, updated_at=tx.now)
+    tx.changed(changes.organization(changed))
+    place: PlaceKey = ("organization", organization_id)
+    before = {"is_suspended": not is_suspended}
+    tx.audit("organization", organization_id, place, before=before, after={"is_suspended": is_suspended})
+    return changed

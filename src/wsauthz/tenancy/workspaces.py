@@ -1,0 +1,192 @@
+"""Workspaces: looking at one, changing it, deleting it. Creating them: ``workspace_creation``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wsauthz.model.errors import InvalidArgument, WorkspaceNotFound
+from wsauthz.model.places import PlaceKey, State
+from wsauthz.model.workspaces import CHILD_WORKSPACES, Workspace
+from wsauthz.policy.decision import decide
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.ruleset import Ruleset
+from wsauthz.store import changes
+from wsauthz.store import invitations as invitation_rows
+from wsauthz.store import invite_codes as invite_code_rows
+from wsauthz.store import memberships as membership_rows
+from wsauthz.store import subscriptions as subscription_rows
+from wsauthz.store import users as user_rows
+from wsauthz.store import workspaces as workspace_rows
+from wsauthz.tenancy import places, texts
+from wsauthz.tenancy.transaction import Reading, Transaction, refuse_unless_allowed
+
+BRANDING = "settings.branding"
+FEATURES = "settings.features"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The primary owner as others see it; name and email empty when the user is not known."""
+
+    id: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A workspace with everything that is effective there."""
+
+    workspace: Workspace
+    state: State
+    suspended_by: PlaceKey | None
+    """The nearest place whose own flag makes the state what it is; None while active."""
+    modules: tuple[str, ...]
+    plan: str
+    plan_type: str
+    owner: Owner
+    can_customize_branding: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Effective:
+    state: State
+    blocked_by: PlaceKey | None
+    modules: frozenset[str] | None
+    subscribed: str | None
+    can_customize_branding: bool
+
+
+def get(reading: Reading, *, workspace_id: str) -> View:
+    """Return the workspace, be it suspended or inactive, with what is effective there.
+
+    Raises:
+        WorkspaceNotFound: there is none.
+
+    """
+    actor = reading.actor
+    now = reading.on_loop(lambda facts, rules, now: _effective(facts, rules, now, actor, workspace_id))
+    workspace = workspace_rows.find(reading.connection, workspace_id)
+    if workspace is None:
+        raise WorkspaceNotFound
+    subscription = subscription_rows.find(reading.connection, now.subscribed) if now.subscribed else None
+    owner = user_rows.find(reading.connection, workspace.owner_user_id)
+    return View(
+        workspace=workspace,
+        state=now.state,
+        suspended_by=now.blocked_by,
+        modules=tuple(module for module in workspace.modules if now.modules is None or module in now.modules),
+        plan=subscription.plan if subscription else "",
+        plan_type=subscription.plan_type if subscription else "",
+        owner=Owner(
+            id=workspace.owner_user_id, name=owner.name if owner else "", email=(owner.email or "") if owner else ""
+        ),
+        can_customize_branding=now.can_customize_branding,
+    )
+
+
+def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> tuple[Workspace, bool]:
+    """Change texts, ``settings.branding`` and ``settings.features``; return the workspace, and whether analyses are stale.
+
+    They are when name or domain, trimmed, are not what they were (requirements E.7).
+
+    Raises:
+        WorkspaceNotFound: there is none. InvalidArgument: a value is not what its field may hold, or none is given.
+        Denied: branding is not the actor's to customize, or what the place above restricted is not its to change.
+
+    """
+    if not values:
+        raise InvalidArgument("update_mask", "must name a field")
+    workspace = live(tx, workspace_id)
+    place: PlaceKey = ("workspace", workspace_id)
+    wanted: dict[str, Any] = {
+        field: texts.workspace_text(field, value) for field, value in values.items() if field in texts.WORKSPACE_TEXTS
+    }
+    settings = workspace.settings
+    if BRANDING in values:
+        tx.require("workspace", "customize_branding", place)
+        settings = replace(settings, branding=texts.branding(values[BRANDING]))
+    if FEATURES in values:
+        settings = replace(settings, features=texts.features(values[FEATURES]))
+        if _is_restricted(settings.features) != _is_restricted(workspace.settings.features):
+            above = places.find(tx.facts, place).chain[1].key
+            refuse_unless_allowed(tx.ask("child", "set_features", above), above, tx.ask, place)
+    wanted = {field: value for field, value in wanted.items() if value != getattr(workspace, field)}
+    if settings != workspace.settings:
+        wanted["settings"] = settings
+    if not wanted:
+        return workspace, False
+    is_stale = "name" in wanted or "domain" in wanted
+    if is_stale:
+        wanted["analysis_epoch"] = workspace.analysis_epoch + 1
+    before = {"restricted": _is_restricted(workspace.settings.features)}
+    after = {"restricted": _is_restricted(settings.features), "fields": sorted(wanted)}
+    return change(tx, workspace, wanted, before=before, after=after), is_stale
+
+
+def delete(tx: Transaction, *, workspace_id: str) -> int:
+    """Delete the workspace and its descendants with memberships, pending invitations and codes; return how many went.
+
+    Raises:
+        WorkspaceNotFound: there is none.
+
+    """
+    top = places.find(tx.facts, ("workspace", workspace_id))
+    going = [place.key[1] for place in top.below()]
+    deleted = workspace_rows.find_many(tx.connection, going)
+    membership_rows.remove_in(tx.connection, going, now=tx.now)
+    invitation_rows.revoke_in(tx.connection, going, now=tx.now)
+    invite_code_rows.remove(tx.connection, going)
+    workspace_rows.delete(tx.connection, going, now=tx.now)
+    for each in going:
+        tx.changed(changes.workspace(replace(deleted[each], deleted_at=tx.now)))
+        tx.audit("workspace", each, ("workspace", each), after={"deleted": True, "with": workspace_id})
+    return len(going)
+
+
+def live(tx: Transaction, workspace_id: str) -> Workspace:
+    """Return the workspace.
+
+    Raises:
+        WorkspaceNotFound: there is none, or it was deleted.
+
+    """
+    workspace = workspace_rows.find(tx.connection, workspace_id)
+    if workspace is None:
+        raise WorkspaceNotFound
+    return workspace
+
+
+def change(
+    tx: Transaction,
+    workspace: Workspace,
+    values: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> Workspace:
+    """Give fields new values and return the workspace; ``before`` and ``after`` are what the audit says of it."""
+    changed = replace(workspace, **values, updated_at=tx.now)
+    workspace_rows.update(tx.connection, workspace.id, {**values, "updated_at": tx.now})
+    if changes.workspace(changed) != changes.workspace(workspace):
+        tx.changed(changes.workspace(changed))
+    tx.audit("workspace", workspace.id, ("workspace", workspace.id), before=before, after=after)
+    return changed
+
+
+def _is_restricted(features: Mapping[str, bool]) -> bool:
+    """Tell whether the flags forbid something to the workspace itself: only the place above may change that."""
+    return features.get(CHILD_WORKSPACES) is False
+
+
+def _effective(facts: Facts, rules: Ruleset, now: float, actor: str, workspace_id: str) -> _Effective:
+    place: PlaceKey = ("workspace", workspace_id)
+    at = places.find(facts, place)
+    branding = decide(facts, rules, now, subject=actor, place=place, resource="workspace", action="customize_branding")
+    return _Effective(
+        state=at.state,
+        blocked_by=at.blocked_by.key if at.blocked_by else None,
+        modules=at.modules,
+        subscribed=next((above.key[1] for above in at.chain if above.own_subscription is not None), None),
+        can_customize_branding=branding.allowed,
+    )

@@ -1,0 +1,143 @@
+"""What every test may ask for: databases, and the long form of the long checks.
+
+`database_url` runs a test twice, on SQLite and on PostgreSQL; `sqlite_url` and `postgresql_url` give one of them. Each
+is the URL of a fresh, migrated database of the test's own; `empty_database_url` is the same before the migrations.
+"""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.postgres import PostgresServer, execute
+
+SERVER = pytest.StashKey[PostgresServer]()
+SOAK_SECONDS = 3600
+
+hypothesis.settings.register_profile("test", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("soak", max_examples=2000, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --soak."""
+    parser.addoption("--soak", action="store_true", help="run the long form of the long checks as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let hypothesis look further in a soak run."""
+    hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "test")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the soak tests out unless they are asked for; then give them their time."""
+    soak = [item for item in items if item.get_closest_marker("soak")]
+    if config.getoption("--soak"):
+        for item in soak:
+            item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
+    elif soak:
+        items[:] = [item for item in items if item not in soak]
+        config.hook.pytest_deselected(items=soak)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start one PostgreSQL for all workers of a parallel run and tell them where it is."""
+    node.workerinput["postgres_url"] = _server_url(node.config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the PostgreSQL that this process started."""
+    if server := config.stash.get(SERVER, None):
+        server.close()
+
+
+def _server_url(config: pytest.Config) -> str:
+    """Answer the URL of the PostgreSQL of this run, started on first use."""
+    if url := os.environ.get("WSAUTHZ_TEST_POSTGRES"):
+        return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    if hasattr(config, "workerinput"):
+        return str(config.workerinput["postgres_url"])
+    if SERVER not in config.stash:
+        server = PostgresServer()
+        config.stash[SERVER] = server
+        server.start()
+    return config.stash[SERVER].url()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(pytestconfig: pytest.Config) -> str:
+    """Return the superuser's URL of the PostgreSQL server of this run; it is shared: make databases of your own."""
+    return _server_url(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated SQLite database, made once and never opened by a test."""
+    path = tmp_path_factory.mktemp("template") / "wsauthz.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_url: str) -> Iterator[str]:
+    """Return the name of a migrated PostgreSQL database, made once and never opened by a test."""
+    with _database(postgres_url) as url:
+        _migrate(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """Return the URL of a fresh, migrated SQLite database."""
+    path = tmp_path / "wsauthz.db"
+    with closing(sqlite3.connect(sqlite_template)) as template, closing(sqlite3.connect(path)) as fresh:
+        template.backup(fresh)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgres_url: str, postgresql_template: str) -> Iterator[str]:
+    """Return the URL of a fresh, migrated PostgreSQL database."""
+    with _database(postgres_url, template=postgresql_template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a fresh, migrated database; the test runs once on SQLite and once on PostgreSQL."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a fresh database without tables; the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with _database(request.getfixturevalue("postgres_url")) as url:
+            yield url
+
+
+@contextmanager
+def _database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    """Make a PostgreSQL database for the block; sessions left open are cut off at its end."""
+    name = f"wsauthz_{secrets.token_hex(8)}"
+    execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema."""
+    from wsauthz.store import migrations  # late, so that tests without a database load no SQL
+
+    migrations.upgrade(url)
