@@ -19,7 +19,8 @@ from prometheus_client import start_http_server
 
 from wsauthz.metrics import Metrics
 from wsauthz.policy.current import CurrentPolicy
-from wsauthz.replica import Replica
+from wsauthz.replica.following import Follower
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.authorization import AuthorizationService
 from wsauthz.rpc.decisions import DecisionIds
@@ -77,6 +78,7 @@ class Server:
         migrations.upgrade(settings.database_url)
         self.database = Database(settings.database_url)
         self.replica = Replica(self.database, self.policy, self.metrics)
+        self._follower = Follower(self.replica, settings.poll_seconds)
         self.health = HealthServicer()
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
@@ -96,7 +98,7 @@ class Server:
         """
         began = time.monotonic()
         self.replica.load()
-        self.replica.start(self.settings.poll_seconds)
+        self._follower.start()
         self.metrics.population = self.replica.population
         self._watching = asyncio.create_task(self._watch())
         server = grpc.aio.server(options=_OPTIONS)
@@ -138,7 +140,7 @@ class Server:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        await self.replica.stop()
+        await self._follower.stop()
         self._wrapper.close()
         if self._scrapes is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)

@@ -114,7 +114,7 @@ def check_role(table: Table, key: str, name: str | None, roles: Mapping[str, Rol
     if role is None:
         table.refuse(f"{name!r} is not a role{meant(name, roles)}", key)
     elif kind not in role.places:
-        table.refuse(f"the role {name!r} is not for a {kind}: its places are {_listed(role.places)}", key)
+        table.refuse(f"the places of the role {name!r} are {_listed(role.places)}, not {kind}", key)
 
 
 def _listed(names: Iterable[str]) -> str:

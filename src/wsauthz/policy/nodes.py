@@ -154,6 +154,9 @@ def read_yaml(file: str, text: str) -> tuple[Node | None, list[Problem]]:
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         problems.append(Problem(file=file, line=mark.line + 1 if mark else 0, text=f"is no YAML: {reason}"))
         return None, problems
+    except UnicodeEncodeError:
+        problems.append(Problem(file=file, line=0, text="is not UTF-8"))
+        return None, problems
     except _Unreadable as unreadable:
         problems.append(unreadable.problem)
         return None, problems

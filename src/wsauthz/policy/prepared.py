@@ -136,7 +136,7 @@ def _holder_problems(row: Row, kind: PlaceKind, catalog: Catalog) -> Iterator[st
     if role is None:
         yield f"the catalog has no role {row.role!r}{meant(row.role, catalog.roles)}"
     elif kind not in role.places:
-        yield f"{row.role!r} is not a role of a {kind}"
+        yield f"the places of {row.role!r} are {', '.join(sorted(role.places))}, not {kind}"
     for part in row.holder.split("+")[1:]:
         if not part.startswith("perm:"):
             yield f"{part!r} is no permission (did you mean perm:{part}?)"

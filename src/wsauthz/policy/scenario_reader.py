@@ -157,7 +157,7 @@ def _check(keys: Keys, text: str, line: int | None = None) -> tuple[str, str] | 
     """Return resource and action of ``"dam:asset/42 read"``."""
     parts = text.split()
     if len(parts) != 2:  # noqa: PLR2004 - a resource and an action
-        keys.refuse(f'{text!r} is no question: write check: "resource action"', line)
+        keys.refuse(f'{text!r} is no question: write "resource action"', line)
         return None
     _, slash, object_id = parts[0].partition("/")
     if slash and not is_resource_id(object_id):

@@ -79,7 +79,7 @@ def _role(kind: str, given: Mapping[str, Any], name: str, catalog: Catalog) -> I
     elif given.get("organization_id") is not None:
         place = "organization"
     if place not in role.places:
-        yield f"role: {name!r} is not a role of a {place}"
+        yield f"role: the places of {name!r} are {', '.join(sorted(role.places))}, not {place}"
     if kind == "membership" and role.owner_like:
         for key in ("modules", "expires_at"):
             if given.get(key) is not None:

@@ -1,7 +1,6 @@
-"""One process's copy of the facts: loads them at one revision, follows the database, and runs reads and writes on them.
+"""One process's copy of the facts: loads them at one revision, catches up with the database, and lets them be asked.
 
-Facts change only on the event loop, in one synchronous step for each revision, and decisions are made there. A writing
-transaction catches up while it holds the revision row and decides on exactly that state (reliability.md section 1).
+Facts change only on the event loop, in one synchronous step for each revision, and decisions are made there.
 """
 
 import asyncio
@@ -9,23 +8,20 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from wsauthz.metrics import Metrics, Population
-from wsauthz.model.errors import RevisionUnknown, TooFarBehind, Unavailable
-from wsauthz.model.places import PLATFORM
+from wsauthz.model.errors import RevisionUnknown, Unavailable
 from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
-from wsauthz.store import audit, revisions, snapshot
-from wsauthz.store.database import Connection, Database
+from wsauthz.store import revisions, snapshot
+from wsauthz.store.database import Database
 from wsauthz.store.revisions import Change, Revision
-from wsauthz.tenancy.transaction import AuditNote, Caller, Reading, Transaction, audit_entry
+from wsauthz.tenancy.transaction import Caller, Reading
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,23 +32,6 @@ UNRELATED: Final = "unrelated"
 MOST_CHANGES_UNDER_LOCK: Final = 1_000
 """A writer further behind than this lets others go first and is told to try again."""
 _MOST_AT_ONCE: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written(Generic[T]):
-    """What a write returned, and the revision it is visible from."""
-
-    answer: T
-    revision: Revision
-
-
-class _Unchanged(Exception):
-    """Rolls a transaction back that recorded nothing, and carries its answer."""
-
-    def __init__(self, answer: Any, revision: Revision) -> None:
-        super().__init__()
-        self.answer = answer
-        self.revision = revision
 
 
 class Replica:
@@ -70,10 +49,8 @@ class Replica:
         """When the newest answer of the database was asked for; ``time.monotonic()``."""
         self._clock_offset = 0.0
         self.loop = Loop()
-        self._following: asyncio.Task[None] | None = None
         self._advanced = asyncio.Event()
         self._trusted = False
-        self._poller = ThreadPoolExecutor(1, thread_name_prefix="poll")
 
     @property
     def rules(self) -> Ruleset:
@@ -122,45 +99,25 @@ class Replica:
         finally:
             gc.enable()
 
-    async def follow(self, poll_seconds: float) -> None:
-        """Ask the database for what changed, again and again; what goes wrong is logged and tried again."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                await loop.run_in_executor(self._poller, self.catch_up)
-                self.metrics.poll_failing = False
-            except Exception:  # noqa: BLE001 - logged below, and tried again
-                if not self.metrics.poll_failing:
-                    _log.exception("polling the database failed; answers go on from memory")
-                self.metrics.poll_failing = True
-            await asyncio.sleep(poll_seconds)
-
-    def start(self, poll_seconds: float) -> None:
-        """Start following, on the running event loop."""
-        self.loop.adopt()
-        self._following = asyncio.create_task(self.follow(poll_seconds))
-
-    async def stop(self) -> None:
-        """Stop following."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
-        self._poller.shutdown(wait=False)
-
     def catch_up(self) -> None:
-        """Read and apply what was committed since the last time; in a worker thread, without a lock."""
-        while True:
-            asked_at = time.monotonic()
+        """Read and apply what was committed since the last time; in a worker thread, without a lock.
+
+        Raises:
+            Unavailable: the database does not answer.
+
+        """
+        while self._trusted:
+            have, asked_at = self.revision, time.monotonic()
             with self.database.read() as connection:
                 newest = revisions.current(connection)
-                if newest.epoch != self.revision.epoch or newest.value < self.revision.value or not self._trusted:
-                    break
+                if newest.epoch != have.epoch or newest.value < have.value:
+                    break  # another database, or a restored one
                 offset = revisions.database_time(connection).timestamp() - time.time()
-                changes = revisions.changes_after(connection, self.revision.value, _MOST_AT_ONCE)
-            if _needs_reload(changes, newest, self.revision):
+                changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
+            if needs_reload(changes, newest, have):
                 break
             reached = changes[-1].revision if changes else newest.value
-            self.loop.call(partial(self._apply, changes, newest.epoch, reached, offset, asked_at))
+            self.loop.call(partial(self._heard, changes, newest.epoch, reached, offset, asked_at))
             if reached >= newest.value:
                 return
         self.load()
@@ -196,30 +153,6 @@ class Replica:
         """Return what ``look`` returns when it is called on the loop with facts, rules and the time."""
         return self.loop.call(lambda: look(self.facts, self.rules, self.now()))
 
-    def write(self, by: Caller, work: Callable[[Transaction], T]) -> Written[T]:
-        """Run one writing transaction in this worker thread: lock, catch up, work, record, commit, apply.
-
-        What records no change is rolled back and leaves no revision behind.
-
-        Raises:
-            TooFarBehind: more than 1,000 changes were missing under the lock. Refused: whatever ``work`` refuses.
-
-        """
-        self.check_ready()
-        self.catch_up()
-        try:
-            tx, answer = self._transact(by, work)
-        except _Unchanged as unchanged:
-            return Written(answer=unchanged.answer, revision=unchanged.revision)
-        changes = [Change(revision=tx.revision.value, kind=kind, values=values) for kind, values in tx.changes]
-        if any(change.kind == RELOAD for change in changes):
-            self.load()
-        else:
-            self.loop.call(
-                partial(self._apply, changes, tx.revision.epoch, tx.revision.value, self._clock_offset, None)
-            )
-        return Written(answer=answer, revision=tx.revision)
-
     def reload_policy(self) -> Reload:
         """Read the bundle directory again, in this worker thread, and put in force what is good."""
         reload = self.policy.read()
@@ -247,53 +180,13 @@ class Replica:
             )
         )
 
-    def audit_refusal(self, by: Caller, reason: str, attempts: int) -> None:
-        """Audit refused attempts in a transaction of its own that makes no revision; failing changes no answer."""
-        try:
-            with self.database.write() as connection:
-                now = revisions.database_time(connection)
-                note = AuditNote(target_kind="", target_id="", place=PLATFORM, before={}, after={})
-                audit.append(connection, [audit_entry(by, note, now, refusal=reason, attempts=attempts)], None)
-        except Exception:  # noqa: BLE001 - logged; the answer to the caller stays what it is
-            _log.exception("a refused attempt could not be audited", extra={"method": by.method, "actor": by.actor})
+    def apply(self, changes: Sequence[Change], epoch: str, reached: int) -> None:
+        """Apply whole revisions, in order, on the loop; those already applied are skipped.
 
-    def _transact(self, by: Caller, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
-        with self.database.write() as connection:
-            revision, now = revisions.advance(connection)
-            facts, rules = self._caught_up(connection, revision)
-            tx = Transaction(connection=connection, facts=facts, rules=rules, now=now, by=by, revision=revision)
-            answer = work(tx)
-            if not (tx.changes or tx.notes):
-                raise _Unchanged(answer, Revision(value=revision.value - 1, epoch=revision.epoch))
-            if not tx.changes:
-                tx.changed((UNRELATED, {}))
-            revisions.record(connection, revision, tx.changes)
-            audit.append(connection, [audit_entry(by, note, now) for note in tx.notes], revision)
-        return tx, answer
+        Raises:
+            whatever applying raised; the facts are half-applied then, and nothing is answered until they are reloaded.
 
-    def _caught_up(self, connection: Connection, revision: Revision) -> tuple[Facts, Ruleset]:
-        """Bring the facts to the state right before ``revision``, whose row is held, and return them."""
-        before = revision.value - 1
-        if self.revision.epoch != revision.epoch or self.revision.value > before:
-            raise TooFarBehind  # a restored database; the poll reloads
-        changes: Sequence[Change] = ()
-        if self.revision.value < before:
-            changes = revisions.changes_after(connection, self.revision.value, MOST_CHANGES_UNDER_LOCK)
-            if len(changes) > MOST_CHANGES_UNDER_LOCK or _needs_reload(changes, revision, self.revision):
-                raise TooFarBehind
-        return self.loop.call(lambda: self._at(changes, revision.epoch, before))
-
-    def _at(self, changes: Sequence[Change], epoch: str, before: int) -> tuple[Facts, Ruleset]:
-        if changes:
-            self._apply(changes, epoch, changes[-1].revision, self._clock_offset, None)
-        if self.revision.value != before:
-            raise TooFarBehind
-        return self.facts, self.rules
-
-    def _apply(
-        self, changes: Sequence[Change], epoch: str, reached: int, offset: float, asked_at: float | None
-    ) -> None:
-        """Apply whole revisions, in order, on the loop; those already applied are skipped."""
+        """
         if epoch != self.revision.epoch:
             return
         try:
@@ -301,16 +194,18 @@ class Replica:
                 if self.revision.value < change.revision <= reached:
                     self.facts.apply(change.kind, change.values)
         except Exception:
-            self._trusted = False  # half-applied facts must not answer; the next poll loads new ones
-            _log.exception("a committed change could not be applied")
+            self._trusted = False
+            _log.exception("a committed change could not be applied; loading anew")
             raise
-        self._clock_offset = offset
-        if asked_at is not None:
-            self.seen_at = asked_at
         if reached > self.revision.value:
             self.revision = Revision(value=reached, epoch=epoch)
             self.token = self.revision.token
             self._advanced.set()
+
+    def _heard(self, changes: Sequence[Change], epoch: str, reached: int, clock_offset: float, asked_at: float) -> None:
+        """Apply what a poll found, and note when the database was heard."""
+        self.apply(changes, epoch, reached)
+        self._clock_offset, self.seen_at = clock_offset, asked_at
 
     def _swap(self, facts: Facts, revision: Revision, had: Revision, offset: float, asked_at: float) -> None:
         overtaken = revision.epoch == self.revision.epoch and had.value <= revision.value < self.revision.value
@@ -322,6 +217,6 @@ class Replica:
         self._advanced.set()
 
 
-def _needs_reload(changes: Sequence[Change], newest: Revision, have: Revision) -> bool:
-    """Tell whether applying is not enough: changes that are no longer kept, or an import."""
+def needs_reload(changes: Sequence[Change], newest: Revision, have: Revision) -> bool:
+    """Tell whether applying is not enough: changes after ``have`` that are no longer kept, or an import."""
     return newest.pruned > have.value or any(change.kind == RELOAD for change in changes)

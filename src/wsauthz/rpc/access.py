@@ -11,7 +11,7 @@ from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED, lapsed
 from wsauthz.policy.facts import Place
 from wsauthz.policy.guards import RouteDecision, check_route
 from wsauthz.policy.remedy import remedy
-from wsauthz.replica import Replica
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc.authorization import check_resource, place_of
 from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message
 from wsauthz.rpc.pages import Pages, page_size

@@ -11,7 +11,7 @@ from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import Decision, Question, decide
 from wsauthz.policy.explain import matched, steps
 from wsauthz.policy.remedy import helpers, remedy
-from wsauthz.replica import Replica
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import DecisionIds, Denials, remedy_message, step, timestamp, trace
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller

@@ -59,6 +59,7 @@ class Denials:
         key = (
             decision.reasons,
             at.key if at else None,
+            at.modules if at else None,  # the remedy names the module that is missing
             decision.blocked_by.key if decision.blocked_by else None,
             rule.line if rule else 0,
             resource,

@@ -4,7 +4,7 @@ from wsauthz.metrics import Metrics
 from wsauthz.policy.bundle import BundleRefused, build_bundle
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.current import refuse_failing
-from wsauthz.replica import Replica
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import timestamp
 from wsauthz.rpc.running import in_thread, on_loop
 from wsauthz.tenancy.transaction import Caller

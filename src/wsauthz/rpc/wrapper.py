@@ -33,7 +33,8 @@ from wsauthz.model.errors import (
 )
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy.catalog import Reason
-from wsauthz.replica import Replica
+from wsauthz.replica import writing
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc import errors
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.refusals import RefusalBudget
@@ -178,7 +179,7 @@ class Wrapper:
                     request_ids.add(tx.connection, _key(by, key), given, now=tx.now)
             return response
 
-        written = self.replica.write(by, work)
+        written = writing.write(self.replica, by, work)
         if not written.answer.revision:
             written.answer.revision = written.revision.token
         return written.answer
@@ -197,7 +198,7 @@ class Wrapper:
         if by is not None and method.writes and isinstance(refused, NotFound | PermissionDenied):
             attempts = self._refusals.spend(by)
             if attempts:
-                self._pool.submit(self.replica.audit_refusal, by, refused.reason, attempts)
+                self._pool.submit(writing.audit_refusal, self.replica, by, refused.reason, attempts)
 
 
 def _caller(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:

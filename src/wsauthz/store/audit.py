@@ -18,6 +18,7 @@ from wsauthz.store.revisions import Revision
 from wsauthz.store.tables import audit_entries, revision
 
 _BATCH: Final = 1000
+_LAST: Final = select(revision.c.audit_count, revision.c.audit_head, revision.c.secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +58,7 @@ class Verification:
 
 def append(connection: Connection, entries: Sequence[AuditEntry], at: Revision | None) -> None:
     """Write entries down, in order, in the transaction of what they speak of; None: it changed nothing."""
-    last = connection.execute(
-        select(revision.c.audit_count, revision.c.audit_head, revision.c.secret).with_for_update()
-    ).one()
+    last = connection.execute(_LAST.with_for_update()).one()
     secret, head = bytes.fromhex(last.secret), last.audit_head
     rows = []
     for number, entry in enumerate(entries, last.audit_count + 1):
@@ -68,23 +67,22 @@ def append(connection: Connection, entries: Sequence[AuditEntry], at: Revision |
         rows.append({**row, "mac": head})
     if rows:
         connection.execute(insert(audit_entries), rows)
-        connection.execute(update(revision).values(audit_count=rows[-1]["number"], audit_head=head))
+        connection.execute(update(revision), {"audit_count": rows[-1]["number"], "audit_head": head})
 
 
 def verify(connection: Connection) -> Verification:
     """Recompute the whole chain; takes some seconds for a million entries, and little memory."""
-    said = connection.execute(select(revision.c.audit_count, revision.c.audit_head, revision.c.secret)).one()
+    said = connection.execute(_LAST).one()
     secret, head, count = bytes.fromhex(said.secret), "", 0
-    rows = connection.execute(
-        select(audit_entries).order_by(audit_entries.c.number), execution_options={"yield_per": _BATCH}
-    ).mappings()
-    for row in rows:
-        if row["number"] != count + 1:
-            return Verification(count=count, head=head, problem=f"entry {count + 1} is missing")
-        mac = _mac(secret, head, cast("Mapping[str, Any]", row))
-        if not hmac.compare_digest(mac, row["mac"]):
-            return Verification(count=count, head=head, problem=f"entry {count + 1} is not as it was written")
-        head, count = mac, count + 1
+    in_order = select(audit_entries).order_by(audit_entries.c.number)
+    with connection.execute(in_order, execution_options={"yield_per": _BATCH}) as result:
+        for row in result.mappings():
+            if row["number"] != count + 1:
+                return Verification(count=count, head=head, problem=f"entry {count + 1} is missing")
+            mac = _mac(secret, head, cast("Mapping[str, Any]", row))
+            if not hmac.compare_digest(mac, row["mac"]):
+                return Verification(count=count, head=head, problem=f"entry {count + 1} is not as it was written")
+            head, count = mac, count + 1
     problem = ""
     if (count, head) != (said.audit_count, said.audit_head):
         problem = f"{said.audit_count} entries were written, {count} are here"

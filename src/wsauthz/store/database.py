@@ -175,4 +175,6 @@ def _postgresql_engine(url: URL, *, read_only: bool, connections: int, wait_seco
 
 
 def _translate(context: ExceptionContext) -> Refused | None:
+    if context.is_pre_ping:
+        return None  # the pool finds out that a connection is dead, and makes another one
     return refusal(context.original_exception, context.parameters)

@@ -9,6 +9,15 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from wsauthz.store.tables import changes, revision
 
+# Made once: a statement made anew costs as much as running it.
+_STATE: Final = (revision.c.value, revision.c.epoch, revision.c.changes_pruned)
+_CURRENT: Final = select(*_STATE)
+_ADVANCE: Final = update(revision).values(value=revision.c.value + 1).returning(*_STATE)
+# Not now(): that is when the transaction began, which may be before the one it waited for ended.
+_ADVANCE_AND_CLOCK: Final = _ADVANCE.returning(func.clock_timestamp().label("clock"))
+_RECORD: Final = insert(changes)
+_IN_ORDER: Final = select(changes).order_by(changes.c.revision, changes.c.ordinal)
+
 RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
 """The change that stands for too many to be listed, such as an import: whoever follows loads everything anew."""
 
@@ -46,7 +55,7 @@ class Installation:
 
 def current(connection: Connection) -> Revision:
     """Return the revision that the transaction sees."""
-    row = connection.execute(select(revision.c.value, revision.c.epoch, revision.c.changes_pruned)).one()
+    row = connection.execute(_CURRENT).one()
     return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned)
 
 
@@ -55,14 +64,12 @@ def advance(connection: Connection) -> tuple[Revision, datetime]:
 
     From here to the end of the transaction no other one writes.
     """
-    # Not now(): that is when the transaction began, which may be before the one it waited for ended.
-    clock = [] if connection.dialect.name == "sqlite" else [func.clock_timestamp().label("clock")]
-    row = connection.execute(
-        update(revision)
-        .values(value=revision.c.value + 1)
-        .returning(revision.c.value, revision.c.epoch, revision.c.changes_pruned, *clock)
-    ).one()
-    now = row.clock.astimezone(UTC) if clock else datetime.now(UTC)
+    if connection.dialect.name == "sqlite":
+        row = connection.execute(_ADVANCE).one()
+        now = datetime.now(UTC)
+    else:
+        row = connection.execute(_ADVANCE_AND_CLOCK).one()
+        now = row.clock.astimezone(UTC)
     return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned), now
 
 
@@ -78,7 +85,7 @@ def record(connection: Connection, at: Revision, changed: Sequence[tuple[str, Ma
     """Write down what a revision changes, in order: kinds and values of ``store.changes``."""
     if changed:
         connection.execute(
-            insert(changes),
+            _RECORD,
             [
                 {"revision": at.value, "ordinal": ordinal, "kind": kind, "values": values}
                 for ordinal, (kind, values) in enumerate(changed)
@@ -92,12 +99,11 @@ def changes_after(connection: Connection, value: int, limit: int) -> list[Change
     A single revision with more changes than ``limit`` is returned in full. What was pruned is not here: compare with
     ``Revision.pruned`` first.
     """
-    in_order = select(changes).order_by(changes.c.revision, changes.c.ordinal)
-    rows = connection.execute(in_order.where(changes.c.revision > value).limit(limit + 1)).mappings().all()
+    rows = connection.execute(_IN_ORDER.where(changes.c.revision > value).limit(limit + 1)).mappings().all()
     if len(rows) > limit:
         cut = rows[limit]["revision"]
         whole = [row for row in rows if row["revision"] < cut]
-        rows = whole or connection.execute(in_order.where(changes.c.revision == cut)).mappings().all()
+        rows = whole or connection.execute(_IN_ORDER.where(changes.c.revision == cut)).mappings().all()
     return [Change(revision=row["revision"], kind=row["kind"], values=row["values"]) for row in rows]
 
 

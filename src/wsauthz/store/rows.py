@@ -16,7 +16,7 @@ _BATCH: Final = 1000
 
 def add(connection: Connection, table: Table, noun: Any) -> None:
     """Store a new noun."""
-    connection.execute(insert(table).values(asdict(noun)))
+    connection.execute(insert(table), asdict(noun))
 
 
 def add_many(connection: Connection, table: Table, nouns: Iterable[Any]) -> None:
@@ -27,7 +27,7 @@ def add_many(connection: Connection, table: Table, nouns: Iterable[Any]) -> None
 
 def update(connection: Connection, table: Table, key: ColumnElement[bool], values: Mapping[str, Any]) -> None:
     """Change columns of the row with the key."""
-    connection.execute(update_rows(table).where(key).values(values))
+    connection.execute(update_rows(table).where(key), values)
 
 
 def find(connection: Connection, noun: type[Noun], query: Select[Any]) -> Noun | None:
@@ -51,8 +51,9 @@ def find_by_ids(connection: Connection, noun: type[Noun], table: Table, ids: Ite
 
 def stream(connection: Connection, noun: type[Noun], query: Select[Any]) -> Iterator[Noun]:
     """Yield every row of a query as a noun; fetches a thousand at a time."""
-    for row in connection.execute(query, execution_options={"yield_per": _BATCH}).mappings():
-        yield noun(**cast("Mapping[str, Any]", row))
+    with connection.execute(query, execution_options={"yield_per": _BATCH}) as result:
+        for row in result.mappings():
+            yield noun(**cast("Mapping[str, Any]", row))
 
 
 def slugs_like(connection: Connection, column: Column[str], slug: str, among: ColumnElement[bool]) -> set[str]:

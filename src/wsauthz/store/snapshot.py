@@ -122,7 +122,8 @@ def _memberships(connection: Connection) -> Iterator[tuple[PlaceKey, dict[str, A
 
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    yield from connection.execute(query, execution_options={"yield_per": _BATCH})
+    with connection.execute(query, execution_options={"yield_per": _BATCH}) as result:
+        yield from result
 
 
 @lru_cache(maxsize=4096)

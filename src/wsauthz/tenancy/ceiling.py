@@ -77,13 +77,10 @@ def rank_of(rules: Ruleset, nodes: Nodes) -> int:
 def _holds(rules: Ruleset, nodes: Nodes, at: Place, permission: str) -> bool:
     """Tell whether the permission is held, or comes with a role that its holder may give here anyway."""
     node, own = terms.permission(permission), rank_of(rules, nodes)
-    return node in nodes or any(
-        role.assignable
-        and at.key[0] in role.places
-        and role.rank <= own
-        and node in rules.close({terms.role(role.name)})
-        for role in rules.catalog.roles.values()
-    )
+    if node in nodes:
+        return True
+    roles = (role for role in rules.catalog.roles.values() if role.assignable and at.key[0] in role.places)
+    return any(role.rank <= own and node in rules.close({terms.role(role.name)}) for role in roles)
 
 
 def _within(module: str) -> str:

@@ -41,7 +41,7 @@ class Difference:
 
     @property
     def is_more(self) -> bool:
-        """Whether all that the membership says is given anew: to somebody deactivated or expired, in more modules, for longer."""
+        """Whether all it says is given anew: to somebody deactivated or expired, in more modules, or for longer."""
         old, new = self.old, self.new
         return (
             (new.is_active and not old.is_active)

@@ -69,9 +69,9 @@ def close(tx: Transaction, membership: Membership, *, replaced: bool = False) ->
 
 
 def ensure_organization_member(tx: Transaction, place: PlaceKey, user: str) -> None:
-    """Give the user a membership of the organization that the place is in, if it has none."""
+    """Give the user a membership of the organization that the workspace is in, if it has none."""
     organization_id = organization_of(tx.facts.places[place])
-    if organization_id is None:
+    if organization_id is None or place[0] == "organization":
         return
     roof: PlaceKey = ("organization", organization_id)
     if membership_rows.find(tx.connection, roof, user) is None:

@@ -10,24 +10,16 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from wsauthz.model.errors import (
-    AlreadyMember,
-    CannotRemoveSelf,
-    InvalidArgument,
-    MemberNotFound,
-    UnknownPermission,
-    UnknownRole,
-)
+from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
-from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.facts import Place
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
-from wsauthz.tenancy import aftermath, ceiling, modules, owners, places, texts
-from wsauthz.tenancy.enrolment import close, described, enrol, ensure_organization_member
+from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places, texts
 from wsauthz.tenancy.difference import Difference
+from wsauthz.tenancy.enrolment import close, described, enrol, ensure_organization_member
 from wsauthz.tenancy.transaction import Transaction
 
 
@@ -39,17 +31,10 @@ class AddMemberOutcome(IntEnum):
     NOT_FOUND = 3
 
 
-def add(
-    tx: Transaction,
-    *,
-    place: PlaceKey,
-    user_id: str,
-    role: str = "",
-    permissions: Sequence[str] = (),
-    module_list: Sequence[str] | None = None,
-    expires_at: datetime | None = None,
-) -> Membership:
-    """Add a user and return the membership; an expired one is closed and replaced. ``role`` empty: the catalog's default.
+def add(tx: Transaction, *, place: PlaceKey, user_id: str, **values: Any) -> Membership:
+    """Add a user and return the membership; an expired one is closed and replaced.
+
+    ``values`` are role (empty or absent: the catalog's default), permissions, modules and expires_at.
 
     Raises:
         PlaceSuspended, PlaceInactive: nobody may be added now. UnknownRole, UnknownPermission, UnknownModule,
@@ -57,7 +42,7 @@ def add(
         AlreadyMember: the user has a live membership, be it a deactivated one. LimitReached: the place is full.
 
     """
-    offer = _offer(tx, place, role, permissions, module_list, expires_at)
+    offer = _offer(tx, place, values)
     present = membership_rows.find(tx.connection, place, user_id)
     if present is not None and not _is_expired(present, tx.now):
         raise AlreadyMember
@@ -65,14 +50,7 @@ def add(
 
 
 def add_by_email(
-    tx: Transaction,
-    *,
-    place: PlaceKey,
-    email: str,
-    role: str = "",
-    permissions: Sequence[str] = (),
-    module_list: Sequence[str] | None = None,
-    expires_at: datetime | None = None,
+    tx: Transaction, *, place: PlaceKey, email: str, **values: Any
 ) -> tuple[AddMemberOutcome, Membership | None]:
     """Add the user with this verified address; return what became of it, and the membership.
 
@@ -84,7 +62,7 @@ def add_by_email(
 
     """
     address = texts.email(email)
-    offer = _offer(tx, place, role, permissions, module_list, expires_at)
+    offer = _offer(tx, place, values)
     user = user_rows.find_by_email(tx.connection, address)
     if user is None or not user.email_verified:
         return AddMemberOutcome.NOT_FOUND, None
@@ -106,10 +84,10 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
     """
     at = places.find(tx.facts, place)
     old = _member(tx, place, user_id)
-    checked = _checked(tx, at, old, values)
-    new = replace(old, **checked)
-    if new == old:
+    checked = membership_terms.check_changes(tx.rules.catalog, tx.now, place[0], old, values)
+    if not checked:
         return old
+    new = replace(old, **checked, updated_at=tx.now)
     difference = Difference(tx.rules, old, new)
     if difference.ends_ownership:
         owners.let_go(tx, at, user_id, old.role)
@@ -121,7 +99,7 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
     tx.audit("membership", new.id, place, before=described(old), after=described(new))
     if difference.may_end_rights:
         aftermath.revoke_unsendable(tx, user_id, [place])
-    return replace(new, updated_at=tx.now)
+    return new
 
 
 def remove(tx: Transaction, *, place: PlaceKey, user_id: str) -> None:
@@ -156,39 +134,10 @@ def leave(tx: Transaction, *, place: PlaceKey) -> None:
     _close_all(tx, place, tx.actor, going)
 
 
-def check_role(catalog: Catalog, role: str, kind: str) -> str:
-    """Return the role, or the catalog's default for an empty one.
-
-    Raises:
-        UnknownRole: the catalog lacks it, does not assign it, or does not give it in this kind of place.
-
-    """
-    if not role:
-        return catalog.default_organization_role if kind == "organization" else catalog.default_workspace_role
-    found = catalog.roles.get(role)
-    if found is None or not found.assignable or kind not in found.places:
-        raise UnknownRole(role, kind)
-    return role
-
-
-def _offer(
-    tx: Transaction,
-    place: PlaceKey,
-    role: str,
-    permissions: Sequence[str],
-    module_list: Sequence[str] | None,
-    expires_at: datetime | None,
-) -> Mapping[str, Any]:
+def _offer(tx: Transaction, place: PlaceKey, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a new membership will say, within what the actor may give."""
     at = places.find(tx.facts, place)
-    catalog = tx.rules.catalog
-    offer: dict[str, Any] = {
-        "role": check_role(catalog, role, place[0]),
-        "permissions": _check_permissions(catalog, permissions),
-        "modules": None if module_list is None else modules.check_known(catalog, module_list),
-        "expires_at": _check_expiry(tx, expires_at),
-    }
-    _check_owner_like(catalog, **offer)
+    offer = membership_terms.check_new(tx.rules.catalog, tx.now, place[0], values)
     places.check_open(at)
     given = {name: offer[name] for name in ("role", "permissions", "modules")}
     ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given)
@@ -211,71 +160,13 @@ def _member(tx: Transaction, place: PlaceKey, user_id: str) -> Membership:
     return membership
 
 
-def _checked(tx: Transaction, at: Place, old: Membership, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values that a membership may be given."""
-    catalog = tx.rules.catalog
-    checked = dict(values)
-    if "role" in values and values["role"] != old.role:
-        checked["role"] = check_role(catalog, values["role"], at.key[0])
-    if "permissions" in values:
-        checked["permissions"] = _check_permissions(catalog, values["permissions"])
-    if values.get("modules") is not None:
-        checked["modules"] = modules.check_known(catalog, values["modules"])
-    if "expires_at" in values and values["expires_at"] != old.expires_at:
-        _check_expiry(tx, values["expires_at"])
-    new = replace(old, **checked)
-    if new != old:
-        _check_owner_like(catalog, new.role, new.permissions, new.modules, new.expires_at)
-    return checked
-
-
-def _check_permissions(catalog: Catalog, permissions: Sequence[str]) -> tuple[str, ...]:
-    for permission in permissions:
-        if permission not in catalog.permissions:
-            raise UnknownPermission(permission)
-    if len(set(permissions)) < len(permissions):
-        raise InvalidArgument("permissions", "must not name a permission twice")
-    return tuple(permissions)
-
-
-def _check_expiry(tx: Transaction, expires_at: datetime | None) -> datetime | None:
-    if expires_at is not None and expires_at <= tx.now:
-        raise InvalidArgument("expires_at", "must be in the future")
-    return expires_at
-
-
-def _check_owner_like(
-    catalog: Catalog,
-    role: str,
-    permissions: tuple[str, ...],  # noqa: ARG001 - what an offer holds
-    modules: tuple[str, ...] | None,
-    expires_at: datetime | None,
-) -> None:
-    """Refuse an owner for a while, or for some modules only."""
-    found = catalog.roles.get(role)
-    if found is None or not found.owner_like:
-        return
-    if modules is not None:
-        raise InvalidArgument("modules", f"must be unset for the role {role!r}")
-    if expires_at is not None:
-        raise InvalidArgument("expires_at", f"must be unset for the role {role!r}")
-
-
 def _check_ceiling(tx: Transaction, at: Place, difference: Difference) -> None:
     _check_touch(tx, at, difference.old)
-    new = difference.new
-    given = difference.permissions_given
-    if difference.is_more or difference.raises_role or given:
-        ceiling.check_grant(
-            tx.facts,
-            tx.rules,
-            tx.now.timestamp(),
-            giver=tx.actor,
-            at=at,
-            role=new.role,
-            permissions=new.permissions if difference.is_more else given,
-            modules=new.modules,
-        )
+    new, added = difference.new, difference.permissions_given
+    if difference.is_more or difference.raises_role or added:
+        permissions = new.permissions if difference.is_more else added
+        given: dict[str, Any] = {"role": new.role, "permissions": permissions, "modules": new.modules}
+        ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given)
 
 
 def _check_touch(tx: Transaction, at: Place, member: Membership) -> None:

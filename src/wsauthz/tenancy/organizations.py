@@ -87,7 +87,7 @@ def get(reading: Reading, *, organization_id: str) -> tuple[Organization, State]
 
 
 def list_of_user(reading: Reading, *, after: str, limit: int) -> tuple[list[UserOrganization], bool]:
-    """Return up to ``limit`` organizations in which the actor has a live membership, by id, after an id; and whether there are more."""
+    """Return up to ``limit`` organizations that the actor is in, by id, after an id, and whether there are more."""
     roles = {
         membership.organization_id: membership.role
         for membership in membership_rows.of_user(reading.connection, reading.actor)

@@ -1,7 +1,7 @@
 """Who owns a place, and why it never ends up without an owner.
 
 Where the catalog knows one owner, the primary one is protected: it transfers ownership, or the platform acts. Where it
-knows several, they are equals, but the last one stays; and if the primary one goes, the longest-standing takes its place.
+knows several, they are equals, but the last one stays; and if the primary one goes, the longest-standing follows it.
 Everything is read within the transaction, which holds the lock that every other writer waits for.
 """
 

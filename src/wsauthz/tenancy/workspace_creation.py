@@ -178,7 +178,7 @@ def _found(
         slug=slugs.choose(slug, name, "workspace", taken),
         modules=modules,
         settings=WorkspaceSettings(branding=branding, features=features),
-        **{"created_at": tx.now, "updated_at": tx.now, **_UNSET, **_texts(described)},
+        **{"created_at": tx.now, "updated_at": tx.now, **UNSET, **_texts(described)},
     )
     place: PlaceKey = ("workspace", workspace.id)
     workspace_rows.add(tx.connection, workspace)
@@ -191,8 +191,8 @@ def _found(
     return workspace
 
 
-_UNSET: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(texts.WORKSPACE_TEXTS, ""),
+UNSET: Final[Mapping[str, Any]] = {
+    **{field: "" for field in texts.WORKSPACE_TEXTS if field != "name"},
     "is_active": True,
     "is_suspended": False,
     "suspended_reason": "",

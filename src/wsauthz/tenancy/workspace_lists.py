@@ -19,7 +19,7 @@ from wsauthz.tenancy.transaction import Reading
 _AT_ONCE: Final = 1_000
 
 Choose = Callable[[Facts, Ruleset, float, str], Iterable[Place]]
-"""The workspaces of a list with an id after the given one, by id; called on the loop, and read no further than needed."""
+"""The workspaces of a list with an id after the given one, by id; called on the loop, read no further than needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ class Item:
 class Switcher:
     """A page of the actor's workspaces, and what else a switcher shows."""
 
-    items: tuple[Item, ...]
+    workspaces: tuple[Item, ...]
     has_more: bool
-    current: Item | None
+    current_workspace: Item | None
     can_create_workspace: bool
     can_create_child_workspace: bool
 
@@ -57,11 +57,11 @@ class Group:
     """Workspaces of one organization; None: stand-alone ones."""
 
     organization: Organization | None
-    items: tuple[Item, ...]
+    workspaces: tuple[Item, ...]
 
 
 Position = tuple[str, str, str, str]
-"""Where a grouped list goes on: name and id of the organization, name and id of the workspace, of the last one shown."""
+"""Where a grouped list goes on: name and id of the last one's organization (empty: none), its own name and id."""
 
 
 def of_user(
@@ -77,7 +77,7 @@ def of_user(
     """Return up to ``limit`` workspaces that the actor is a member or the primary owner of, by id, after an id.
 
     ``query`` is part of the name or slug, in any case. ``current`` is marked, and returned if the actor may view it.
-    ``manageable_only`` takes those that the actor may update, ``include_inherited`` also those where a role of its flows
+    ``manageable_only`` takes those that the actor may update, ``include_inherited`` also those that a role of its flows
     down to.
     """
     actor = reading.actor
@@ -85,28 +85,23 @@ def of_user(
     def choose(facts: Facts, rules: Ruleset, now: float, after: str) -> Iterator[Place]:
         found = reachable(facts, actor, after) if include_inherited else own(facts, actor, after)
         for place in found:
-            if (
-                include_inherited
-                and not _is_own(facts, actor, place)
-                and not held(facts, rules, now, actor, place, None)
-            ):
-                continue
-            if not manageable_only or _may(facts, rules, now, actor, place.key, "update"):
+            counts = _is_own(facts, actor, place) or held(facts, rules, now, actor, place, None)
+            if counts and (not manageable_only or _may(facts, rules, now, "update", actor=actor, place=place.key)):
                 yield place
 
     items, has_more = _page(reading, choose, query=query, current=current, after=after, limit=limit)
     viewable, create, create_child = reading.on_loop(
         lambda facts, rules, now: (
-            _may(facts, rules, now, actor, ("workspace", current), "view"),
-            _may(facts, rules, now, actor, PLATFORM, "create"),
-            _may(facts, rules, now, actor, ("workspace", current), "create_child"),
+            _may(facts, rules, now, "view", actor=actor, place=("workspace", current)),
+            _may(facts, rules, now, "create", actor=actor, place=PLATFORM),
+            _may(facts, rules, now, "create_child", actor=actor, place=("workspace", current)),
         )
     )
     shown = _items(reading, [current], current) if viewable else []
     return Switcher(
-        items=tuple(items),
+        workspaces=tuple(items),
         has_more=has_more,
-        current=shown[0] if shown else None,
+        current_workspace=shown[0] if shown else None,
         can_create_workspace=create,
         can_create_child_workspace=create_child,
     )
@@ -139,7 +134,7 @@ def children(reading: Reading, *, workspace_id: str, after: str = "", limit: int
     def choose(facts: Facts, rules: Ruleset, now: float, after: str) -> Iterator[Place]:
         parent = facts.places.get(("workspace", workspace_id))
         for child in _sorted(parent.children if parent else (), after):
-            if _may(facts, rules, now, actor, child.key, "view"):
+            if _may(facts, rules, now, "view", actor=actor, place=child.key):
                 yield child
 
     return _page(reading, choose, after=after, limit=limit)
@@ -168,7 +163,7 @@ def grouped(reading: Reading, *, after: Position | None, limit: int) -> tuple[li
         if workspace.id in items:
             groups.setdefault(position(workspace)[1][1], []).append(items[workspace.id])
     goes_on = position(left[limit - 1])[1] if len(left) > limit else None
-    return [Group(organization=organizations.get(roof), items=tuple(each)) for roof, each in groups.items()], goes_on
+    return [Group(organization=organizations.get(roof), workspaces=tuple(each)) for roof, each in groups.items()], goes_on
 
 
 def is_first_workspace(facts: Facts, user: str) -> bool:
@@ -190,7 +185,7 @@ def _sorted(places: Iterable[Place], after: str) -> list[Place]:
     return sorted(found, key=lambda place: place.key[1])
 
 
-def _may(facts: Facts, rules: Ruleset, now: float, actor: str, place: PlaceKey, action: str) -> bool:
+def _may(facts: Facts, rules: Ruleset, now: float, action: str, *, actor: str, place: PlaceKey) -> bool:
     return decide(facts, rules, now, subject=actor, place=place, resource="workspace", action=action).allowed
 
 
@@ -221,25 +216,30 @@ def _items(reading: Reading, ids: Sequence[str], current: str = "") -> list[Item
     actor = reading.actor
 
     def look(facts: Facts, rules: Ruleset, now: float) -> list[Item]:
-        places = ((found[each], facts.places.get(("workspace", each))) for each in ids if each in found)
-        return [_item(facts, rules, now, actor, noun, at, current) for noun, at in places if at is not None]
+        items = []
+        for each in ids:
+            at = facts.places.get(("workspace", each))
+            if at is not None and each in found:
+                role = highest_role(rules, held(facts, rules, now, actor, at, None))
+                items.append(_item(found[each], at, role=role, is_owner=at.owner == actor, is_current=each == current))
+        return items
 
     return reading.on_loop(look)
 
 
-def _item(facts: Facts, rules: Ruleset, now: float, actor: str, workspace: Workspace, at: Place, current: str) -> Item:
+def _item(workspace: Workspace, at: Place, *, role: str, is_owner: bool, is_current: bool) -> Item:
     return Item(
         id=workspace.id,
         name=workspace.name,
         slug=workspace.slug,
         image_url=workspace.image_url,
         plan=at.subscription[0] if at.subscription else "",
-        role=highest_role(rules, held(facts, rules, now, actor, at, None)),
-        is_owner=at.owner == actor,
+        role=role,
+        is_owner=is_owner,
         is_active=at.is_active,
         is_suspended=at.is_suspended,
         state=at.state,
         organization_id=workspace.organization_id,
         parent_workspace_id=workspace.parent_workspace_id,
-        is_current=workspace.id == current,
+        is_current=is_current,
     )

@@ -86,7 +86,7 @@ def get(reading: Reading, *, workspace_id: str) -> View:
 
 
 def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> tuple[Workspace, bool]:
-    """Change texts, ``settings.branding`` and ``settings.features``; return the workspace, and whether analyses are stale.
+    """Change texts, ``settings.branding`` and ``settings.features``; return it, and whether analyses are stale.
 
     They are when name or domain, trimmed, are not what they were (requirements E.7).
 

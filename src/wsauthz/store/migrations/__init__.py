@@ -23,6 +23,13 @@ VERSION_TABLE: Final = "wsauthz_version"
 """Not Alembic's own name, which the application may use in the same database."""
 
 
+class SchemaUnknown(RuntimeError):
+    """The database has a schema that this program does not know, most likely a newer program's."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"the schema is at revision {found}, which this program does not know: use a newer program")
+
+
 def upgrade(url: str) -> None:
     """Bring the database to the newest schema; an SQLite file is made when it is missing.
 
@@ -30,6 +37,7 @@ def upgrade(url: str) -> None:
 
     Raises:
         UnusableUrl: see ``database.parse_url``.
+        SchemaUnknown: a newer program has upgraded it.
         Unavailable: the database cannot be reached, or another process has been at it for a minute.
 
     """
@@ -39,6 +47,9 @@ def upgrade(url: str) -> None:
             if not database.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             config = _config()
+            found = _context(connection).get_current_revision()
+            if found is not None and found not in _known(config):
+                raise SchemaUnknown(found)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
@@ -71,15 +82,14 @@ def check(url: str) -> list[str]:
         Unavailable: the database cannot be reached.
 
     """
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    known = _known(_config())
     found = current(url)
     if found is None:
         return ["the database has no tables of wsauthz yet: run `wsauthz db upgrade`"]
-    if found != newest:
-        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-        if found in known:
-            return [f"the schema is at revision {found}, the program needs {newest}: run `wsauthz db upgrade`"]
-        return [f"the schema is at revision {found}, which this program does not know: use a newer program"]
+    if found not in known:
+        return [str(SchemaUnknown(found))]
+    if found != known[0]:
+        return [f"the schema is at revision {found}, the program needs {known[0]}: run `wsauthz db upgrade`"]
     database = Database(url)
     try:
         with database.read() as connection:
@@ -115,6 +125,11 @@ def _sentence(difference: Any) -> str:
     operation, *parts = difference
     names = [part if isinstance(part, str) else getattr(part, "name", None) for part in parts]
     return " ".join([operation, *(name for name in names if name)])
+
+
+def _known(config: Config) -> list[str]:
+    """Return the revisions of this program, the newest one first."""
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
 
 
 def _config() -> Config:

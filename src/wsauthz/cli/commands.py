@@ -1,0 +1,68 @@
+"""The list of commands, loaded one by one when they are called, and what becomes of their failures."""
+
+import sys
+import traceback
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from wsauthz.cli.failures import sentences
+
+ERROR: Final = 2
+"""The exit status of whatever went wrong; 1 says that the answer is no."""
+
+_MODULES: Final[Mapping[str, str]] = {
+    "serve": "serving",
+    "health": "health",
+    "check": "asking",
+    "explain": "asking",
+    "access": "asking",
+    "lookup": "looking",
+    "import": "states",
+    "export": "states",
+    "demo": "demo",
+    "platform": "platform",
+    "db": "db",
+    "policy": "policy",
+    "version": "versions",
+}
+"""Command -> the module of this package that has it. A health check every few seconds must not load a database."""
+
+
+class Commands(TyperGroup):
+    """The commands by name; a failure that was to be expected is a sentence on standard error."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as the base class has it
+        """Return the names in the order of the help text."""
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as the base class has it
+        """Return the command, None if there is none with the name."""
+        if cmd_name not in _MODULES:
+            self.commands = dict.fromkeys(_MODULES)  # type: ignore[arg-type]  # only its keys are read, for "did you mean"
+            return None
+        group = typer.main.get_group(import_module(f"wsauthz.cli.{_MODULES[cmd_name]}").app)
+        return group if group.name == cmd_name else group.commands[cmd_name]
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command of the arguments and exit."""
+        try:
+            return super().main(*args, **extra)
+        except Exception as error:  # noqa: BLE001 - every one is reported, and none may look like a denial
+            expected = sentences(error)
+            if expected is None:
+                traceback.print_exc()
+                expected = ["This is a mistake in wsauthz; please report it with the lines above."]
+            print(*expected, sep="\n", file=sys.stderr)
+            sys.exit(ERROR)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and exit, if that is wanted."""
+    if wanted:
+        print(version("wsauthz"))
+        raise typer.Exit

@@ -1,0 +1,43 @@
+"""What went wrong, in sentences: for every failure that is not a mistake of this program."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wsauthz.model.errors import Refused, Unavailable
+from wsauthz.policy.problems import BundleRefused, StateRefused
+from wsauthz.settings import SettingsRefused
+
+_MOST: Final = 100
+"""Problems of one file that are printed."""
+
+
+class Failed(Exception):
+    """A command that cannot do what it was asked to; ``str()`` says why, a sentence for each line."""
+
+    def __init__(self, *why: str) -> None:
+        super().__init__("\n".join(why))
+
+
+def sentences(error: Exception) -> list[str] | None:
+    """Return what to say of a failure, line by line; None: it is a mistake of this program."""
+    if isinstance(error, SettingsRefused):
+        return error.problems
+    if isinstance(error, BundleRefused):
+        return ["The policy bundle is refused:", *listed(error.problems)]
+    if isinstance(error, StateRefused):
+        return [*listed(error.problems), "Nothing was imported."]
+    if isinstance(error, Unavailable):
+        return ["The database does not answer: it cannot be reached, or somebody else keeps it locked."]
+    if isinstance(error, OSError) and error.strerror:
+        return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
+    if isinstance(error, Failed | Refused | OSError):
+        return [str(error)]
+    return None
+
+
+def listed(problems: Sequence[object]) -> list[str]:
+    """Return the problems as lines; of very many only the first ones."""
+    lines = [f"  {problem}" for problem in problems[:_MOST]]
+    if len(problems) > _MOST:
+        lines.append(f"  and {len(problems) - _MOST:,} more")
+    return lines

@@ -1,0 +1,64 @@
+"""The database and the replica of a command, which needs no server and does not disturb those that run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from wsauthz.cli.failures import Failed
+from wsauthz.metrics import Metrics
+from wsauthz.policy.current import CurrentPolicy
+from wsauthz.replica import Replica
+from wsauthz.rpc.methods import core_vocabulary
+from wsauthz.settings import Settings
+from wsauthz.store import migrations
+from wsauthz.store.database import Database, UnusableUrl
+
+_WAIT_SECONDS: Final = 30.0
+"""A command can wait for a running server's write, and writes a lot at once itself."""
+
+
+def settings(database: str | None = None, policy: Path | None = None) -> Settings:
+    """Return the settings of the environment, with those that options override.
+
+    Raises:
+        SettingsRefused: with every problem there is.
+
+    """
+    return Settings.from_environment(database_url=database, policy=policy)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """Give a database that has the schema of this program.
+
+    Raises:
+        Failed: it lacks the schema, or the URL is of no kind that is served. Unavailable: it cannot be reached.
+
+    """
+    try:
+        problems = migrations.check(url)
+        database = Database(url, wait_seconds=_WAIT_SECONDS)
+    except UnusableUrl as unusable:
+        raise Failed(str(unusable)) from None
+    if problems:
+        raise Failed(*problems)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def loaded(using: Settings) -> Iterator[Replica]:
+    """Give a replica, loaded once, with the bundle in force; it writes as that of a server does.
+
+    Raises:
+        BundleRefused: there is no valid bundle. Failed, Unavailable: see ``opened``.
+
+    """
+    policy = CurrentPolicy(using.policy, core_vocabulary())
+    with opened(using.database_url) as database:
+        replica = Replica(database, policy, Metrics())
+        replica.load()
+        yield replica

@@ -1,0 +1,63 @@
+"""The server as a command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from wsauthz import logs
+from wsauthz.cli.failures import Failed
+from wsauthz.cli.options import Database, Policy
+from wsauthz.server import serve as run
+from wsauthz.settings import Settings
+from wsauthz.store.database import UnusableUrl
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def serve(
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen", metavar="ADDRESS", help="host:port on loopback or unix:/path; default WSAUTHZ_LISTEN."
+        ),
+    ] = None,
+    database: Database = None,
+    policy: Policy = None,
+    metrics_listen: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics-listen",
+            metavar="ADDRESS",
+            help="host:port for Prometheus; '' for none; default WSAUTHZ_METRICS_LISTEN.",
+        ),
+    ] = None,
+    reflection: Annotated[
+        bool | None, typer.Option("--reflection/--no-reflection", help="Serve gRPC server reflection.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. Brings the database to the newest schema first.
+
+    \b
+    Example:
+      wsauthz serve --database sqlite:///wsauthz.db --policy policies/dam
+      wsauthz serve --listen unix:/run/wsauthz/wsauthz.sock --metrics-listen ''
+    """
+    settings = Settings.from_environment(
+        listen=listen,
+        database_url=database,
+        policy=policy,
+        metrics_listen=metrics_listen,
+        reflection=reflection,
+        log_level=log_level,
+    )
+    logs.configure(settings.log_level)
+    try:
+        uvloop.run(run(settings))
+    except UnusableUrl as unusable:
+        raise Failed(str(unusable)) from None

@@ -1,0 +1,118 @@
+"""One write: lock the revision row, catch up, work on exactly that state, record, commit, apply (reliability.md 1).
+
+While the row is held no other transaction can commit, so the facts cannot change and the work may look at them from its
+own thread (docs/decisions/0001).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from wsauthz.model.errors import TooFarBehind
+from wsauthz.model.places import PLATFORM
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.ruleset import Ruleset
+from wsauthz.replica.replica import Replica, needs_reload
+from wsauthz.store import audit, revisions
+from wsauthz.store.database import Connection
+from wsauthz.store.revisions import Change, Revision
+from wsauthz.tenancy.transaction import AuditNote, Caller, Transaction, audit_entry
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+UNRELATED: Final = "unrelated"
+"""The kind of a change that no decision depends on; every revision has at least one change, so a gap shows."""
+MOST_CHANGES_UNDER_LOCK: Final = 1_000
+"""A writer further behind than this lets go of the lock and catches up first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Generic[T]):
+    """What a write returned, and the revision it is visible from."""
+
+    answer: T
+    revision: Revision
+
+
+class _Unchanged(Exception):
+    """Rolls a transaction back that recorded nothing, and carries its answer."""
+
+    def __init__(self, answer: Any, revision: Revision) -> None:
+        super().__init__()
+        self.answer = answer
+        self.revision = revision
+
+
+def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Written[T]:
+    """Run one writing transaction in this worker thread; what records nothing is rolled back and makes no revision.
+
+    When it returns, the change is durable and the replica's next decision sees it.
+
+    Raises:
+        TooFarBehind: the replica cannot keep up with the other writers. Refused: whatever ``work`` refuses.
+
+    """
+    replica.check_ready()
+    try:
+        try:
+            tx, answer = _transact(replica, by, work)
+        except TooFarBehind:
+            replica.catch_up()
+            tx, answer = _transact(replica, by, work)
+    except _Unchanged as unchanged:
+        return Written(answer=unchanged.answer, revision=unchanged.revision)
+    changes = [Change(revision=tx.revision.value, kind=kind, values=values) for kind, values in tx.changes]
+    if needs_reload(changes, tx.revision, replica.revision):
+        replica.load()
+    else:
+        replica.loop.call(lambda: replica.apply(changes, tx.revision.epoch, tx.revision.value))
+    return Written(answer=answer, revision=tx.revision)
+
+
+def audit_refusal(replica: Replica, by: Caller, reason: str, attempts: int) -> None:
+    """Audit refused attempts in a transaction of its own that makes no revision; failing is logged."""
+    try:
+        with replica.database.write() as connection:
+            now = revisions.database_time(connection)
+            note = AuditNote(target_kind="", target_id="", place=PLATFORM, before={}, after={})
+            audit.append(connection, [audit_entry(by, note, now, refusal=reason, attempts=attempts)], None)
+    except Exception:  # noqa: BLE001 - the answer to the caller stays what it is
+        _log.exception("a refused attempt could not be audited", extra={"method": by.method, "actor": by.actor})
+
+
+def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
+    with replica.database.write() as connection:
+        revision, now = revisions.advance(connection)
+        facts, rules = _caught_up(replica, connection, revision)
+        tx = Transaction(connection=connection, facts=facts, rules=rules, now=now, by=by, revision=revision)
+        answer = work(tx)
+        if not (tx.changes or tx.notes):
+            raise _Unchanged(answer, Revision(value=revision.value - 1, epoch=revision.epoch))
+        if not tx.changes:
+            tx.changed((UNRELATED, {}))
+        revisions.record(connection, revision, tx.changes)
+        audit.append(connection, [audit_entry(by, note, now) for note in tx.notes], revision)
+    return tx, answer
+
+
+def _caught_up(replica: Replica, connection: Connection, revision: Revision) -> tuple[Facts, Ruleset]:
+    """Bring the facts to the state right before ``revision``, whose row is held, and return them with the rules."""
+    have, before = replica.revision, revision.value - 1
+    if have.epoch != revision.epoch or have.value > before:
+        raise TooFarBehind  # a restored database; catching up reloads
+    changes: Sequence[Change] = ()
+    if have.value < before:
+        changes = revisions.changes_after(connection, have.value, MOST_CHANGES_UNDER_LOCK)
+        if len(changes) > MOST_CHANGES_UNDER_LOCK or needs_reload(changes, revision, have):
+            raise TooFarBehind
+
+    def apply() -> tuple[Facts, Ruleset]:
+        if changes:
+            replica.apply(changes, revision.epoch, changes[-1].revision)
+        if replica.revision.value != before:
+            raise TooFarBehind
+        return replica.facts, replica.rules
+
+    return replica.loop.call(apply)

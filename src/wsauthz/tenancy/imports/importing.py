@@ -1,0 +1,67 @@
+"""The order of an import: check all of it, write all of it, record it once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from wsauthz.model.places import PLATFORM
+from wsauthz.policy import state_check
+from wsauthz.policy.problems import StateRefused
+from wsauthz.policy.state_file import State
+from wsauthz.store import revisions
+from wsauthz.tenancy.imports.members import import_invitations, import_memberships, import_subscriptions
+from wsauthz.tenancy.imports.people import import_organizations, import_users
+from wsauthz.tenancy.imports.tree import import_workspaces, place_workspaces
+from wsauthz.tenancy.imports.work import Work
+from wsauthz.tenancy.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What an import did to the nouns of one kind."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+def import_state(
+    tx: Transaction,
+    state: State,
+    *,
+    allow_platform: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Mapping[str, Counts]:
+    """Put the state into the database and return what that did, by kind.
+
+    Records that are there get the fields that the file lists, new ones the defaults for the rest; nothing is deleted.
+    A user who is new in a workspace of an organization gets the catalog's default role in the organization, unless it
+    has a membership there, and a workspace without an invite code gets one. The catalog's limits are not asked.
+
+    ``advance`` is told how many records have been dealt with, some at a time.
+
+    Raises:
+        StateRefused: with everything that is wrong, by line; nothing is written then.
+
+    """
+    work = Work(tx=tx, state=state, allow_platform=allow_platform)
+    work.problems += state_check.check(state, tx.rules.catalog, is_complete=False)
+    place_workspaces(work)
+    import_organizations(work)
+    import_users(work)
+    import_workspaces(work)
+    import_subscriptions(work)
+    import_memberships(work)
+    import_invitations(work)
+    if work.problems:
+        raise StateRefused(sorted(set(work.problems)))
+    work.write(advance)
+    counts = {
+        kind: Counts(added=len(pile.added), changed=len(pile.changed), unchanged=pile.unchanged)
+        for kind, pile in work.piles.items()
+    }
+    if work.codes:
+        counts["invite code"] = Counts(added=len(work.codes), changed=0, unchanged=0)
+    if any(count.added or count.changed for count in counts.values()):
+        tx.changed(revisions.RELOAD)
+        tx.audit("state", "", PLATFORM, after={kind: asdict(count) for kind, count in counts.items()})
+    return counts

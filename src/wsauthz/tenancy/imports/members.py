@@ -1,0 +1,159 @@
+"""Memberships, invitations and subscriptions of a state file as nouns."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from wsauthz.model.identifiers import new_id
+from wsauthz.model.invitations import Invitation
+from wsauthz.model.memberships import Membership
+from wsauthz.model.places import PLATFORM, PlaceKey
+from wsauthz.model.subscriptions import Subscription, SubscriptionStatus
+from wsauthz.policy.state_file import Record
+from wsauthz.store import bulk
+from wsauthz.tenancy.imports.work import Work
+
+Held = dict[tuple[PlaceKey, str], Membership]
+
+
+def import_memberships(work: Work) -> None:
+    """Merge the memberships with the live ones in the database, by place and user.
+
+    Whoever is new in a workspace of an organization becomes a member of the organization, too, as by any other way in.
+    """
+    records = work.records("membership")
+    # Only whoever is in the facts can have a live one, and looking up the others takes most of a first import's time.
+    users = {record.given["user_id"] for record in records}
+    held = bulk.memberships_of(work.tx.connection, sorted(user for user in users if user in work.tx.facts.grants))
+    listed: Held = {}
+    new: list[Membership] = []
+    for record in records:
+        place = _place(record)
+        if place == PLATFORM and not work.allow_platform:
+            work.refuse(record, "platform: roles at the platform are imported only on demand (--allow-platform)")
+        elif not work.has(place):
+            work.refuse(record, f"{place[0]}: there is no {place[0]} {place[1]!r}")
+        before = held.get((place, record.given["user_id"]))
+        after = _new_membership(work, record) if before is None else replace(before, **record.given)
+        _check_role(work, record, after)
+        work.keep("membership", before, after)
+        listed[place, after.user_id] = after
+        if before is None:
+            new.append(after)
+    if not work.problems:
+        _join_organizations(work, new, held, listed)
+
+
+def import_invitations(work: Work) -> None:
+    """Merge the invitations with those in the database; a new one has no token, so inviting anew makes the first."""
+    records = work.records("invitation")
+    found = bulk.find(work.tx.connection, Invitation, (record.given["id"] for record in records))
+    for record in records:
+        before = found.get(record.given["id"])
+        if not work.has(_place(record)):
+            work.refuse(record, f"workspace: there is no workspace {record.given['workspace_id']!r}")
+        if before is not None and record.given["workspace_id"] != before.workspace_id:
+            work.refuse(record, f"workspace: is fixed when an invitation is made, and is {before.workspace_id}")
+        if before is None and "invited_by" not in record.given:
+            work.refuse(record, "invited_by is missing")
+        after = _new_invitation(work, record) if before is None else replace(before, **record.given)
+        _check_role(work, record, after)
+        work.keep("invitation", before, after)
+
+
+def import_subscriptions(work: Work) -> None:
+    """Merge the subscriptions with those in the database."""
+    records = work.records("subscription")
+    found = bulk.find(work.tx.connection, Subscription, (record.given["workspace_id"] for record in records))
+    for record in records:
+        given = record.given
+        if not work.has(("workspace", given["workspace_id"])):
+            work.refuse(record, f"workspace: there is no workspace {given['workspace_id']!r}")
+        before = found.get(given["workspace_id"])
+        plan = work.tx.rules.catalog.plans.get(given["plan"])
+        after = replace(before or _new_subscription(work, record), **given, plan_type=plan.type if plan else "")
+        if before is not None and after.plan != before.plan:
+            after = replace(after, plan_changed_at=work.tx.now)
+        work.keep("subscription", before, after)
+
+
+def _check_role(work: Work, record: Record, noun: Membership | Invitation) -> None:
+    """Refuse what the role, as it is to be, does not go with; whether the catalog has it was asked before."""
+    role = work.tx.rules.catalog.roles.get(noun.role)
+    if role is None:
+        return
+    if not role.assignable:
+        work.refuse(record, f"role: {noun.role!r} is given to nobody")
+    if isinstance(noun, Membership) and role.owner_like:
+        for name, value in (("modules", noun.modules), ("expires_at", noun.expires_at)):
+            if value is not None:
+                work.refuse(record, f"{name}: the role {noun.role!r} is owner-like and takes none")
+
+
+def _join_organizations(work: Work, new: list[Membership], held: Held, listed: Held) -> None:
+    role = work.tx.rules.catalog.default_organization_role
+    for membership in new:
+        if membership.workspace_id is None:
+            continue
+        roof = work.organization_of(membership.workspace_id)
+        if roof is None:
+            continue
+        key: tuple[PlaceKey, str] = (("organization", roof), membership.user_id)
+        if key not in held and key not in listed:
+            listed[key] = replace(
+                membership,
+                id=new_id("member"),
+                workspace_id=None,
+                organization_id=roof,
+                role=role,
+                permissions=(),
+                modules=None,
+                is_active=True,
+                expires_at=None,
+            )
+            work.keep("membership", None, listed[key])
+
+
+def _new_membership(work: Work, record: Record) -> Membership:
+    now = work.tx.now
+    defaults = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": now}
+    times = {"created_at": now, "updated_at": now, "deleted_at": None}
+    return Membership(**{"id": new_id("member"), **times, **defaults, **record.given})
+
+
+def _new_invitation(work: Work, record: Record) -> Invitation:
+    now, catalog = work.tx.now, work.tx.rules.catalog
+    defaults: Mapping[str, Any] = {
+        "role": catalog.default_workspace_role,
+        "modules": None,
+        "invited_by": "",
+        "expires_at": now + timedelta(days=catalog.invitation_lifetime_days),
+        "accepted_at": None,
+        "accepted_by": None,
+        "revoked_at": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Invitation(**{**defaults, **record.given})
+
+
+def _new_subscription(work: Work, record: Record) -> Subscription:
+    now = work.tx.now
+    return Subscription(
+        workspace_id=record.given["workspace_id"],
+        plan=record.given["plan"],
+        plan_type="",
+        status=SubscriptionStatus.ACTIVE,
+        plan_changed_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _place(record: Record) -> PlaceKey:
+    if record.given.get("workspace_id") is not None:
+        return ("workspace", record.given["workspace_id"])
+    if record.given.get("organization_id") is not None:
+        return ("organization", record.given["organization_id"])
+    return PLATFORM

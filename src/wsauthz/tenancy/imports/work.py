@@ -1,0 +1,115 @@
+"""One import at work: what the file says, what is in the database, what is wrong, and what will be written."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wsauthz.model.places import PlaceKey
+from wsauthz.policy.problems import Problem
+from wsauthz.policy.state_file import Record, State
+from wsauthz.store import bulk
+from wsauthz.store.rows import batches
+from wsauthz.tenancy import places
+from wsauthz.tenancy.transaction import Transaction
+
+
+@dataclass(slots=True)
+class Pile:
+    """The nouns of one kind that are to be written."""
+
+    added: list[Any] = field(default_factory=list)
+    changed: list[Any] = field(default_factory=list)
+    unchanged: int = 0
+    park: tuple[str, set[str]] = ("", set())
+    """A column, and the ids of the rows that give up what is unique there to another one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """An import within its transaction."""
+
+    tx: Transaction
+    state: State
+    allow_platform: bool
+    problems: list[Problem] = field(default_factory=list)
+    piles: dict[str, Pile] = field(default_factory=dict)
+    """Kind -> what is to be written, in the order of writing."""
+    codes: dict[str, str] = field(default_factory=dict)
+    """Workspace id -> the invite code it is to have from now on."""
+    coded: set[str] = field(default_factory=set)
+    """Those of the workspaces that have one now."""
+    organization_ids: set[str] = field(default_factory=set)
+    """The organizations in the file."""
+    organizations: dict[str, str | None] = field(default_factory=dict)
+    """Id of a workspace in the file -> the organization it is in."""
+    depths: dict[str, int] = field(default_factory=dict)
+    """Id of a workspace in the file -> how many workspaces there are from its root to it."""
+
+    def records(self, kind: str) -> tuple[Record, ...]:
+        """Return the file's records of a kind."""
+        return self.state.records[kind]
+
+    def refuse(self, record: Record, text: str) -> None:
+        """Note what is wrong with a record."""
+        self.problems.append(Problem(file=self.state.file, line=record.line, text=f"{record.kind}: {text}"))
+
+    def keep(self, kind: str, before: Any | None, after: Any) -> None:
+        """Put a noun on its pile; ``before`` is the one in the database, None if there is none."""
+        pile = self.piles.setdefault(kind, Pile())
+        if before is None:
+            pile.added.append(after)
+        elif before != after:
+            pile.changed.append(replace(after, updated_at=self.tx.now))
+        else:
+            pile.unchanged += 1
+
+    def has(self, place: PlaceKey) -> bool:
+        """Tell whether the place is in the file or in the database."""
+        kind, identifier = place
+        listed = self.organizations if kind == "workspace" else self.organization_ids
+        return identifier in listed or place in self.tx.facts.places
+
+    def organization_of(self, workspace_id: str) -> str | None:
+        """Return the organization that a workspace is in; None if it stands alone."""
+        if workspace_id in self.organizations:
+            return self.organizations[workspace_id]
+        return places.organization_of(self.tx.facts.places["workspace", workspace_id])
+
+    def settle(
+        self, kind: str, column: str, wanted: Iterable[tuple[Record, str, Any]], held: Mapping[Any, str]
+    ) -> None:
+        """See that what is unique stays so: (record, id, value or None) as it will be, and value -> id as it is.
+
+        Rows of the file may exchange values: who gives one up is parked while the others are written.
+        """
+        final = list(wanted)
+        mentioned = {identifier for _, identifier, _ in final}
+        taken: dict[Any, Record] = {}
+        moving: set[str] = set()
+        for record, identifier, value in final:
+            if value is None:
+                continue
+            first = taken.setdefault(value, record)
+            holder = held.get(value)
+            if first is not record:
+                self.refuse(record, f"{column}: line {first.line} has the same")
+            elif holder is not None and holder != identifier:
+                if holder in mentioned:
+                    moving.add(holder)
+                else:
+                    self.refuse(record, f"{column}: is taken by the {kind} {holder!r}")
+        self.piles.setdefault(kind, Pile()).park = (column, moving)
+
+    def write(self, advance: Callable[[int], None]) -> None:
+        """Write everything; ``advance`` is told how many nouns have been."""
+        connection = self.tx.connection
+        for pile in self.piles.values():
+            column, moving = pile.park
+            if moving:
+                bulk.park(connection, type(pile.changed[0]), column, sorted(moving))
+            for nouns, put in ((pile.changed, bulk.change), (pile.added, bulk.add)):
+                for some in batches(nouns):
+                    put(connection, some)
+                    advance(len(some))
+            advance(pile.unchanged)
+        bulk.put_codes(connection, self.codes, self.coded, now=self.tx.now)

@@ -1,0 +1,127 @@
+"""Two server processes on one database are correct from the first day (reliability.md section 1)."""
+
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from tests.serving import BUNDLES, Client, ServerProcess, refusal
+from wsauthz.v1 import authorization_pb2 as authorization
+from wsauthz.v1 import memberships_pb2 as memberships
+from wsauthz.v1 import users_pb2 as users
+from wsauthz.v1 import workspaces_pb2 as workspaces
+
+PATIENCE_SECONDS = 5.0
+NEVER = "3600"
+
+
+@contextmanager
+def two_processes(database_url: str, **second: str) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """Serve one database twice; ``second`` are settings of the second process."""
+    with ServerProcess(database_url, BUNDLES / "dam") as a, ServerProcess(database_url, BUNDLES / "dam", **second) as b:
+        yield a, b
+
+
+def workspace_of(client: Client) -> str:
+    """Create the actor and a workspace of its own, and return the id."""
+    assert client.actor is not None
+    client.users.UpsertUser(users.UpsertUserRequest(user_id=client.actor))
+    return str(client.workspaces.CreateWorkspace(workspaces.CreateWorkspaceRequest(name="North")).workspace.id)
+
+
+def allows(client: Client, workspace_id: str, user: str) -> bool:
+    """Ask whether the user may view the workspace."""
+    question = authorization.CheckRequest(subject=user, workspace_id=workspace_id, resource="workspace", action="view")
+    return bool(client.authorization.Check(question).decision == authorization.DECISION_ALLOW)
+
+
+def seconds_until(client: Client, workspace_id: str, user: str, *, allowed: bool) -> float:
+    """Ask again and again until the answer is as wanted, and return how long that took."""
+    began = time.monotonic()
+    while allows(client, workspace_id, user) != allowed:
+        assert time.monotonic() - began < PATIENCE_SECONDS, f"{user} is still not {allowed=}"
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def grant_and_revoke(a: Client, b: Client, workspace_id: str, user: str) -> tuple[float, float]:
+    """Grant and revoke through one process; return when the other saw each."""
+    a.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=user))
+    assert allows(a, workspace_id, user)
+    granted = seconds_until(b, workspace_id, user, allowed=True)
+    a.memberships.RemoveMember(memberships.RemoveMemberRequest(workspace_id=workspace_id, user_id=user))
+    assert not allows(a, workspace_id, user)
+    return granted, seconds_until(b, workspace_id, user, allowed=False)
+
+
+def seen_by_the_other(database_url: str, count: int) -> list[float]:
+    """Grant and revoke ``count`` times and return how long the other process took to see each of them."""
+    with two_processes(database_url) as (a, b):
+        actor = a.client("ann")
+        workspace_id = workspace_of(actor)
+        with ThreadPoolExecutor(4) as pool:
+            pairs = pool.map(lambda n: grant_and_revoke(actor, b.client(), workspace_id, f"user{n}"), range(count))
+            return [seconds for pair in pairs for seconds in pair]
+
+
+def test_what_one_process_grants_and_revokes_the_other_sees(database_url: str) -> None:
+    assert len(seen_by_the_other(database_url, 10)) == 20
+
+
+@pytest.mark.soak
+def test_a_thousand_grants_and_revocations_are_seen_by_the_other_process(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = sorted(seen_by_the_other(database_url, 1_000))
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(seen)} seen; median {seen[1_000]:.3f} s, p99 {seen[1_980]:.3f} s, worst {seen[-1]:.3f} s\n"
+        )
+    assert len(seen) == 2_000
+
+
+def test_a_write_is_decided_on_the_latest_commit_of_the_other_process(database_url: str) -> None:
+    """The second process never polls: only catching up inside its transaction can tell it of the demotion."""
+    with two_processes(database_url, WSAUTHZ_POLL_SECONDS=NEVER) as (a, _):
+        ann = a.client("ann")
+        workspace_id = workspace_of(ann)
+        add = memberships.AddMemberRequest(workspace_id=workspace_id, user_id="bob", role="admin")
+        ann.memberships.AddMember(add)
+        with ServerProcess(database_url, BUNDLES / "dam", WSAUTHZ_POLL_SECONDS=NEVER) as c:
+            bob = c.client("bob")
+            bob.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id="before"))
+            ann.memberships.UpdateMember(
+                memberships.UpdateMemberRequest(
+                    workspace_id=workspace_id, user_id="bob", role="viewer", update_mask={"paths": ["role"]}
+                )
+            )
+            refused = refusal(
+                bob.memberships.AddMember, memberships.AddMemberRequest(workspace_id=workspace_id, user_id="after")
+            )
+            assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_INSUFFICIENT")
+            assert not allows(a.client(), workspace_id, "after")
+            assert not allows(c.client(), workspace_id, "after")
+
+
+def test_an_answer_waits_for_the_revision_it_is_asked_for(database_url: str) -> None:
+    """With the revision of a revocation the other process never gives a stale allow."""
+    with two_processes(database_url) as (a, b):
+        ann = a.client("ann")
+        workspace_id = workspace_of(ann)
+        for number in range(20):
+            user = f"user{number}"
+            added = ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=user))
+            question = authorization.CheckRequest(
+                subject=user, workspace_id=workspace_id, resource="workspace", action="view"
+            )
+            question.at_least_revision = added.revision
+            assert b.client().authorization.Check(question).decision == authorization.DECISION_ALLOW
+            removed = ann.memberships.RemoveMember(
+                memberships.RemoveMemberRequest(workspace_id=workspace_id, user_id=user)
+            )
+            question.at_least_revision = removed.revision
+            assert b.client().authorization.Check(question).decision == authorization.DECISION_DENY

@@ -1,0 +1,89 @@
+"""Servers that live as long as a test module, each on a fresh, migrated database of its own."""
+
+import secrets
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.postgres import execute
+from tests.rpc.filling import fill, state_of
+from tests.rpc.tenants import STATE, Tenants
+from tests.serving import BUNDLES, Serving
+from wsauthz.policy.bundle import read_bundle
+from wsauthz.rpc.methods import core_vocabulary
+
+MakeDatabase = Callable[[], Any]
+
+
+@contextmanager
+def sqlite_database(template: Path) -> Iterator[str]:
+    """Make an SQLite database for the block."""
+    with tempfile.TemporaryDirectory(prefix="wsauthz-test-") as folder:
+        path = Path(folder) / "wsauthz.db"
+        with closing(sqlite3.connect(template)) as migrated, closing(sqlite3.connect(path)) as fresh:
+            migrated.backup(fresh)
+        yield f"sqlite:///{path}"
+
+
+@contextmanager
+def postgresql_database(server_url: str, template: str) -> Iterator[str]:
+    """Make a PostgreSQL database for the block."""
+    name = f"wsauthz_{secrets.token_hex(8)}"
+    execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def make_database(request: pytest.FixtureRequest) -> MakeDatabase:
+    """Return what makes a database for a block; the module's tests run once on each kind."""
+    if request.param == "sqlite":
+        sqlite_template = request.getfixturevalue("sqlite_template")
+        return lambda: sqlite_database(sqlite_template)
+    server_url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgresql_template")
+    return lambda: postgresql_database(server_url, template)
+
+
+@contextmanager
+def serving(database: Any, bundle: str, state: Mapping[str, Any] = STATE) -> Iterator[Tenants]:
+    """Serve a shipped bundle on a state, for the block."""
+    with database as url:
+        fill(url, state_of(state), read_bundle(BUNDLES / bundle, core_vocabulary()).catalog)
+        with Serving(url, BUNDLES / bundle) as server:
+            yield Tenants(server)
+
+
+@pytest.fixture(scope="module")
+def dam(make_database: MakeDatabase) -> Iterator[Tenants]:
+    """Return a server of the dam bundle with an operator, on each kind of database."""
+    with serving(make_database(), "dam") as tenants:
+        yield tenants
+
+
+@pytest.fixture(scope="module")
+def oneglanse(make_database: MakeDatabase) -> Iterator[Tenants]:
+    """Return a server of the oneglanse bundle with an operator, on each kind of database."""
+    with serving(make_database(), "oneglanse") as tenants:
+        yield tenants
+
+
+@pytest.fixture(scope="module")
+def sqlite_dam(sqlite_template: Path) -> Iterator[Tenants]:
+    """Return a server of the dam bundle with an operator, on SQLite."""
+    with serving(sqlite_database(sqlite_template), "dam") as tenants:
+        yield tenants
+
+
+@pytest.fixture(scope="module")
+def sqlite_oneglanse(sqlite_template: Path) -> Iterator[Tenants]:
+    """Return a server of the oneglanse bundle with an operator, on SQLite."""
+    with serving(sqlite_database(sqlite_template), "oneglanse") as tenants:
+        yield tenants

@@ -1,0 +1,86 @@
+"""State files written straight into the store, for servers that start on data.
+
+Nothing of the product's own import is used, so what a server answers about the data is not tested with itself; the
+import has tests of its own.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import yaml
+
+from wsauthz.model.memberships import Membership
+from wsauthz.model.organizations import Organization
+from wsauthz.model.subscriptions import Subscription, SubscriptionStatus
+from wsauthz.model.users import User, UserKind
+from wsauthz.model.workspaces import Branding, Workspace, WorkspaceSettings
+from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.state_file import State, by_depth, read_state
+from wsauthz.store import memberships, organizations, subscriptions, users, workspaces
+from wsauthz.store.database import Connection, Database
+
+_NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_TIMES: Final = {"created_at": _NOW, "updated_at": _NOW}
+_TEXTS: Final = ("domain", "description", "image_url", "website", "phone", "notes", "suspended_reason")
+_SITES: Final = ("x", "facebook", "linkedin", "instagram", "github")
+
+
+def state_of(records: Mapping[str, Any]) -> State:
+    """Return the state that plain lists and mappings describe, as a state file does (formats.md C)."""
+    return read_state(yaml.safe_dump(dict(records)), "yaml")
+
+
+def fill(database_url: str, state: State, catalog: Catalog) -> None:
+    """Write a state into an empty, migrated database."""
+    database = Database(database_url)
+    try:
+        with database.write() as connection:
+            _fill(connection, state, catalog)
+    finally:
+        database.close()
+
+
+def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
+    for record in state.records["organization"]:
+        given = record.given
+        values = {"name": given["id"], "slug": given["id"], "is_suspended": False, **given, **_TIMES, "deleted_at": None}
+        organizations.add(connection, Organization(**values))
+    for record in by_depth(state.records["workspace"])[0]:
+        workspaces.add(connection, _workspace(record.given, catalog))
+    for record in state.records["user"]:
+        usual = {"kind": UserKind.HUMAN, "is_active": True, "email": None, "email_verified": False, "name": ""}
+        users.add(connection, User(**{**usual, "image_url": "", "default_workspace_id": None, **record.given, **_TIMES}))
+    for number, record in enumerate(state.records["membership"]):
+        usual = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": _NOW}
+        values = {"id": f"member_{number}", **usual, **record.given, **_TIMES, "deleted_at": None}
+        memberships.add(connection, Membership(**values))
+    for record in state.records["subscription"]:
+        given = record.given
+        usual = {"plan_type": catalog.plans[given["plan"]].type, "status": SubscriptionStatus.ACTIVE}
+        subscriptions.add(connection, Subscription(**{**usual, "plan_changed_at": _NOW, **given, **_TIMES}))
+
+
+def _workspace(given: Mapping[str, Any], catalog: Catalog) -> Workspace:
+    usual = {
+        "organization_id": None,
+        "parent_workspace_id": None,
+        "owner_user_id": "nobody",
+        "name": given["id"],
+        "slug": given["id"],
+        **dict.fromkeys(_TEXTS, ""),
+        **{f"social_{site}": "" for site in _SITES},
+        "is_active": True,
+        "is_suspended": False,
+        "suspended_at": None,
+        "suspended_by": None,
+        "modules": tuple(catalog.modules),
+        "enabled_providers": None,
+        "schedule": None,
+        "analysis_epoch": 0,
+    }
+    settings = given.get("settings", {})
+    both = WorkspaceSettings(
+        branding=Branding(**settings.get("branding", {})), features=dict(settings.get("features", {}))
+    )
+    return Workspace(**{**usual, **given, "settings": both, **_TIMES, "deleted_at": None})
