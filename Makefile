@@ -17,7 +17,7 @@ export WSAUTHZ_POLICY ?= policies/dam
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run test soak check lint types architecture dependencies proto proto-check format bench e2e audit lock clean
+.PHONY: help install run test soak check lint types architecture dependencies proto proto-check docs docs-check format bench e2e audit lock clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ run: $(READY) ## Serve the example organisation: migrate, import examples/dam.ya
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
-check: lint types architecture dependencies proto-check test ## Everything CI runs; the tests come last
+check: lint types architecture dependencies proto-check docs-check test ## Everything CI runs; the tests come last
 
 test: $(READY) ## Run the tests (SQLite and PostgreSQL; no server or container needed)
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
@@ -60,6 +60,9 @@ dependencies: $(READY) ## Declared dependencies against imported ones (deptry)
 proto-check: $(READY) ## The contract: buf lint, and the generated code against proto/
 	@$(BIN)/python tools/proto.py check
 
+docs-check: $(READY) ## Generated pages of docs/ against the code
+	@$(BIN)/python tools/errors_page.py check
+
 audit: $(READY) ## Known vulnerabilities in the locked dependencies; asks an online service
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/runtime.txt
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/dev.txt
@@ -70,6 +73,9 @@ install: $(READY) ## Make the environment in .venv, without doing anything else
 
 proto: $(READY) ## Generate src/wsauthz/v1 from proto/
 	@$(BIN)/python tools/proto.py generate
+
+docs: $(READY) ## Generate the generated pages of docs/
+	@$(BIN)/python tools/errors_page.py
 
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix --quiet || true

@@ -78,7 +78,13 @@ def _request(question: Question) -> list[str]:
     place: Any = question.place
     kind, _, identifier = question.resource.partition("/")
     where = terms.place(place)
-    return [terms.user(question.subject), where, f"{where}#{terms.module_of(kind)}", f"{kind}/{identifier}", question.action]
+    return [
+        terms.user(question.subject),
+        where,
+        f"{where}#{terms.module_of(kind)}",
+        f"{kind}/{identifier}",
+        question.action,
+    ]
 
 
 def _engine(world: World, facts: Any, question: Question) -> bool:

@@ -128,6 +128,8 @@ def _pages(ask_after: Callable[[str], tuple[list[str], bool]]) -> list[str]:
     more = True
     while more:
         page, more = ask_after(found[-1] if found else "")
+        assert not more or page
+        assert not set(page) & set(found)
         found += page
     return found
 
@@ -149,7 +151,10 @@ def access_differences(world: World, facts: Facts, subject: str, place: PlaceKey
         )
         for kind in kinds
     }
-    held = {module: nodes(state, policy, now, subject, place, module) for module in (*policy.catalog.get("modules", {}), None)}
+    held = {
+        module: nodes(state, policy, now, subject, place, module)
+        for module in (*policy.catalog.get("modules", {}), None)
+    }
     everything = set() if refused else held[None]
     mine = [row for row in rows_of(state, subject, place) if counts(row, now)]
     expected = {
@@ -177,7 +182,13 @@ def picture(facts: Facts) -> dict[str, Any]:
             "children": {child.key for child in place.children},
             "members": place.members,
             "owner": place.owner,
-            "own": (place.is_active, place.is_suspended, place.child_workspaces, place.own_modules, place.own_subscription),
+            "own": (
+                place.is_active,
+                place.is_suspended,
+                place.child_workspaces,
+                place.own_modules,
+                place.own_subscription,
+            ),
             "effective": (place.state, place.modules, place.subscription),
             "blocked_by": place.blocked_by.key if place.blocked_by else None,
         }

@@ -9,16 +9,56 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.oracle.plain_reading import PLATFORM, PlaceKey, covers, Policy, Question, Row, State, path, place_of, read_core, read_policy
+from tests.oracle.plain_reading import (
+    PLATFORM,
+    PlaceKey,
+    covers,
+    Policy,
+    Question,
+    Row,
+    State,
+    path,
+    place_of,
+    read_core,
+    read_policy,
+)
 from wsauthz.policy.bundle import Bundle, BundleRefused, build_bundle, read_bundle
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_000_000.0
 
 # A user named like a role, like a place, like another user's prefix; a workspace named like an organization.
-USERS = ("ann", "ann2", "admin", "role:admin", "user:ann", "auth0|5f7c", "w1", "platform", "a/b=c~d", "workspace:w1", "bob")
+USERS = (
+    "ann",
+    "ann2",
+    "admin",
+    "role:admin",
+    "user:ann",
+    "auth0|5f7c",
+    "w1",
+    "platform",
+    "a/b=c~d",
+    "workspace:w1",
+    "bob",
+)
 STRANGERS = ("stranger", "an", "owner", "everyone", "role:everyone")
-PLACE_IDS = ("w", "w1", "w11", "acme", "acme.x", "platform", "admin", "role", "W1", "w-1", "w_1", "0", "a@b", "ann", "+")
+PLACE_IDS = (
+    "w",
+    "w1",
+    "w11",
+    "acme",
+    "acme.x",
+    "platform",
+    "admin",
+    "role",
+    "W1",
+    "w-1",
+    "w_1",
+    "0",
+    "a@b",
+    "ann",
+    "+",
+)
 PLACE_IDS += ("dam", "core", "any", "active", "w111", "w2", "ann2", "acme2", "_")
 
 ROLES = ("owner", "admin", "adm", "editor", "member", "viewer", "operator")
@@ -142,7 +182,11 @@ def _rule(chance: Random, nodes: Sequence[str]) -> str:
     kind = pattern.partition("/")[0]
     actions = [*RESOURCES.get(kind, ()), *core().get(kind, ())]
     action = chance.choice(actions) if actions and chance.random() < 0.7 else "*"
-    state = "any" if effect == "deny" else chance.choice(["active", "active", "active", "any", "any", "suspended", "inactive"])
+    state = (
+        "any"
+        if effect == "deny"
+        else chance.choice(["active", "active", "active", "any", "any", "suspended", "inactive"])
+    )
     return f"p, {node}, {place}, {pattern}, {action}, {state}, {effect}"
 
 
@@ -181,7 +225,9 @@ def organization(chance: Random, name: str) -> dict[str, Any]:
 
 def workspace(chance: Random, policy: Policy, state: State, name: str, *, deep: bool = False) -> dict[str, Any]:
     """Return a random workspace, where it can be in the tree as it is."""
-    parents = [key for key in state.workspaces if sum(kind == "workspace" for kind, _ in path(state, ("workspace", key))) < 16]
+    parents = [
+        key for key in state.workspaces if sum(kind == "workspace" for kind, _ in path(state, ("workspace", key))) < 16
+    ]
     parent = None
     organization_id = chance.choice([None, *state.organizations])
     if parents and chance.random() < (0.95 if deep else 0.6):
@@ -210,7 +256,9 @@ def subscription(chance: Random, policy: Policy, name: str) -> dict[str, Any]:
 
 def membership(chance: Random, policy: Policy, state: State) -> dict[str, Any]:
     """Return a random membership; its role, permissions and modules may be ones that the catalog no longer has."""
-    places = [("workspace", key) for key in state.workspaces] * 3 + [("organization", key) for key in state.organizations]
+    places = [("workspace", key) for key in state.workspaces] * 3 + [
+        ("organization", key) for key in state.organizations
+    ]
     kind, identifier = chance.choice([*places, PLATFORM])
     roles, permissions = list(policy.catalog.get("roles", {})), list(policy.catalog.get("permissions", {}))
     asked = [*permissions, "withdrawn"]
@@ -253,7 +301,9 @@ def random_change(chance: Random, policy: Policy, state: State) -> list[tuple[st
         below = [key for key in state.workspaces if (kind, row["id"]) in path(state, ("workspace", key))]
         places: set[PlaceKey] = {(kind, row["id"]), *(("workspace", key) for key in below)}
         gone = [(kind, {"id": row["id"], "deleted": True})]
-        gone += [("workspace", {"id": key, "deleted": True}) for key in below if (kind, key) != ("workspace", row["id"])]
+        gone += [
+            ("workspace", {"id": key, "deleted": True}) for key in below if (kind, key) != ("workspace", row["id"])
+        ]
         gone += [("subscription", {**row, "deleted": True}) for key, row in state.subscriptions.items() if key in below]
         gone += [("membership", {**r, "deleted": True}) for r in state.memberships.values() if place_of(r) in places]
         chance.shuffle(gone)
@@ -277,7 +327,9 @@ def random_question(chance: Random, world: World) -> Question:
         able = [who for who, role in near if f"role:{role}" == rule.node]
         subject = chance.choice(able or [who for who, _ in near] or [subject])
     if chance.random() < 0.02:
-        place = chance.choice([None, *((kind, key) for kind in ("workspace", "organization") for key in ("unknown", ""))])
+        place = chance.choice(
+            [None, *((kind, key) for kind in ("workspace", "organization") for key in ("unknown", ""))]
+        )
     resource, action = _resource_and_action(chance, world, rule)
     if chance.random() < 0.3:
         resource += chance.choice(["/", "/42", "/4", "/421", "/a/b", "/a", "/x~y"])
@@ -290,6 +342,10 @@ def random_question(chance: Random, world: World) -> Question:
 def _resource_and_action(chance: Random, world: World, rule: Row) -> tuple[str, str]:
     """Return what the rule speaks of, or anything at all."""
     kinds = world.bundle.catalog.resources
-    covered = [kind for kind in kinds.values() if covers(world.policy, rule.resource, f"{kind.name}/{rule.resource.partition('/')[2]}")]
+    covered = [
+        kind
+        for kind in kinds.values()
+        if covers(world.policy, rule.resource, f"{kind.name}/{rule.resource.partition('/')[2]}")
+    ]
     kind = chance.choice(covered if covered and chance.random() < 0.8 else list(kinds.values()))
     return kind.name, rule.action if rule.action in kind.actions else chance.choice(list(kind.actions))

@@ -51,34 +51,38 @@ class Right(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A changed policy.csv. ``block`` is its whole lines around the change; empty: unknown."""
+    """A changed policy.csv; ``block`` holds its lines around the change, ``before`` what they were; empty: unknown."""
 
     what: str
     text: str
     block: str = ""
+    before: str = ""
 
 
 class Jury:
     """Judges mutants of one bundle's policy.csv."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, scenarios: bool = True) -> None:
         self.bundle: Bundle = read_bundle(POLICIES / name, core_vocabulary())
         self.text = self.bundle.files[FILE]
         self.catalog = self.bundle.catalog
         self._meaning = meaning(self.bundle.rules)
-        self._scenarios = list(prepare(load_scenarios(self.bundle.files[TESTS]), self.catalog))
+        text = self.bundle.files[TESTS] if scenarios else ""
+        self._scenarios = list(prepare(load_scenarios(text), self.catalog))
         self._known: dict[object, Verdict] = {}
 
     def judge(self, mutant: Mutant) -> Verdict:
-        """Return what becomes of a mutant, by its changed lines alone where they are refused already."""
-        return Verdict.REFUSED if self.refuses_block(mutant) else self.judge_file(mutant)
+        """Return what becomes of a mutant, by its changed lines alone where these are enough."""
+        return self.judge_block(mutant) or self.judge_file(mutant)
 
-    def refuses_block(self, mutant: Mutant) -> bool:
-        """Tell whether the changed lines alone would be refused; a file that has them is refused as well."""
+    def judge_block(self, mutant: Mutant) -> Verdict | None:
+        """Return REFUSED if the changed lines alone would be, UNCHANGED if they say what they said, else None."""
         if not mutant.block.endswith("\n"):
-            return False
-        _, problems = read_rules(mutant.block, self.catalog)
-        return any(problem.line for problem in problems)  # a problem without a line is that there is no rule
+            return None
+        rows = self._rows(mutant.block)
+        if rows is None:
+            return Verdict.REFUSED
+        return Verdict.UNCHANGED if mutant.before and rows == self._rows(mutant.before) else None
 
     def judge_file(self, mutant: Mutant) -> Verdict:
         """Return what becomes of a mutant, by the whole file."""
@@ -92,8 +96,9 @@ class Jury:
         return verdict
 
     def survivors(self, mutants: Iterable[Mutant], *, harmless: bool = True) -> tuple[Counter[Verdict], list[str]]:
-        """Return how many mutants went which way, and those that nothing noticed; with ``harmless`` false a mutant must
-        be noticed even though it says the same.
+        """Return how many mutants went which way, and those that nothing noticed.
+
+        With ``harmless`` false a mutant that says the same must not be there either.
         """
         counts: Counter[Verdict] = Counter()
         found = []
@@ -103,6 +108,14 @@ class Jury:
             if verdict is Verdict.SURVIVED or (verdict is Verdict.UNCHANGED and not harmless):
                 found.append(f"{mutant.what}: {verdict.value}")
         return counts, found
+
+    def _rows(self, block: str) -> object | None:
+        """Return the rows of some lines; None if they are refused."""
+        table, problems = read_rules(block, self.catalog)
+        if table is not None:
+            return _contents(table)
+        only_empty = not any(problem.line for problem in problems)  # comments: a file must hold a rule, a part need not
+        return "nothing" if only_empty else None
 
     def _judge_table(self, table: RuleTable) -> Verdict:
         rules = Ruleset(self.catalog, table)
@@ -179,7 +192,7 @@ def character_changes(text: str, positions: Iterable[int], characters: str = CHA
     """Yield the file with each character deleted, changed, preceded by another, and swapped with the next."""
     for position in positions:
         yield _edited(text, position, 1, "", "deleted")
-        if text[position : position + 2].count("\n") < 2 and position + 1 < len(text):  # noqa: PLR2004 - both of them
+        if text[position : position + 2].count("\n") < 2 and position + 1 < len(text):
             yield _edited(text, position, 2, text[position + 1] + text[position], "swapped with the next")
         for character in characters:
             yield _edited(text, position, 0, character, f"preceded by {character!r}")
@@ -197,6 +210,7 @@ def _edited(text: str, position: int, length: int, replacement: str, how: str) -
         what=f"line {line}, {text[position]!r} in column {position - start + 1} {how}",
         text=text[:position] + replacement + text[position + length :],
         block=text[start:position] + replacement + text[position + length : end],
+        before=text[start:end],
     )
 
 

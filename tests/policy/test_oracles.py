@@ -21,10 +21,9 @@ from tests.oracle.agreement import (
 )
 from tests.oracle.plain_reading import PLATFORM, PlaceKey, Question
 from tests.oracle.worlds import World
-from wsauthz.policy.stock import verify
 
 PER_WORLD = 50
-SHORT, LONG = 3_000, 200_000
+SHORT, LONG = 1_000, 200_000
 
 chances = st.randoms(use_true_random=False)
 patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -107,7 +106,7 @@ def change_and_compare(chance: Random, steps: int) -> None:
 
 
 def test_facts_that_follow_changes_are_those_of_a_fresh_load() -> None:
-    for seed in range(60):
+    for seed in range(30):
         change_and_compare(Random(seed), steps=20)
 
 
@@ -133,12 +132,6 @@ def test_an_allow_lasts_exactly_until_it_says(chance: Random) -> None:
                 assert later.allowed == (found.valid_until is None or moment < found.valid_until)
 
 
-def test_verify_finds_nothing_where_there_is_nothing() -> None:
-    chance = Random("verify")
-    world = worlds.random_world(chance, size=24)
-    assert verify(world.bundle, world.state.rows(), count=500, seed=1, now=worlds.NOW) == []
-
-
 def test_questions_about_the_platform_are_compared_too() -> None:
     chance = Random("platform")
     for _ in range(20):
@@ -147,3 +140,8 @@ def test_questions_about_the_platform_are_compared_too() -> None:
         questions = [worlds.random_question(chance, world)._replace(place=place) for _ in range(PER_WORLD)]
         assert not differences(world, questions)
         assert not stock_differences(world, questions)
+        facts = load(world.state)
+        for question in questions[:10]:
+            assert not reverse_differences(
+                world, facts, question._replace(resource="workspace", action="create"), page=3
+            )

@@ -26,7 +26,8 @@ class Writers:
     def __init__(self, process: ServerProcess, workspace_id: str, names: str) -> None:
         self.acknowledged: set[str] = set()
         self._stop = threading.Event()
-        self._client = process.client("ann")
+        self._channel = grpc.insecure_channel(process.address)
+        self._client = Client(self._channel, "ann")
         self._threads = [
             threading.Thread(target=self._write, args=(workspace_id, f"{names}-{number}")) for number in range(WRITERS)
         ]
@@ -38,6 +39,7 @@ class Writers:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self._channel.close()
 
     def _write(self, workspace_id: str, names: str) -> None:
         number = 0

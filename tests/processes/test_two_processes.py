@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.serving import BUNDLES, Client, ServerProcess, refusal
 from wsauthz.v1 import authorization_pb2 as authorization
@@ -96,7 +97,7 @@ def test_a_write_is_decided_on_the_latest_commit_of_the_other_process(database_u
             bob.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id="before"))
             ann.memberships.UpdateMember(
                 memberships.UpdateMemberRequest(
-                    workspace_id=workspace_id, user_id="bob", role="viewer", update_mask={"paths": ["role"]}
+                    workspace_id=workspace_id, user_id="bob", role="viewer", update_mask=FieldMask(paths=["role"])
                 )
             )
             refused = refusal(

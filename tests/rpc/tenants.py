@@ -27,10 +27,10 @@ class Tenants:
         """Return the stubs of one actor."""
         return self.server.client(actor)
 
-    def user(self, name: str = "user", *, verified: bool = True, **fields: Any) -> str:
+    def user(self, prefix: str = "user", *, verified: bool = True, **fields: Any) -> str:
         """Make a user with an email address ``<id>@example.com`` and return its id."""
-        user_id = f"{name}-{secrets.token_hex(4)}"
-        usual = {"email": f"{user_id}@example.com", "email_verified": verified, "name": name.title()}
+        user_id = f"{prefix}-{secrets.token_hex(4)}"
+        usual = {"email": f"{user_id}@example.com", "email_verified": verified, "name": prefix.title()}
         self.client().users.UpsertUser(users_pb2.UpsertUserRequest(user_id=user_id, **{**usual, **fields}))
         return user_id
 

@@ -4,6 +4,7 @@ import pytest
 from tests.rpc.tenants import OPERATOR, Tenants
 from tests.serving import refusal
 from wsauthz.v1 import users_pb2 as pb
+from wsauthz.v1.memberships_pb2 import RemoveMemberRequest
 
 
 def upsert(tenants: Tenants, **fields: object) -> pb.UpsertUserResponse:
@@ -125,8 +126,6 @@ def test_an_operator_sees_everybody(dam: Tenants) -> None:
 
 
 def test_a_removed_member_is_a_stranger_again(dam: Tenants) -> None:
-    from wsauthz.v1.memberships_pb2 import RemoveMemberRequest
-
     owner = dam.user("owner")
     workspace = dam.workspace(owner).id
     member = dam.member(owner, workspace)

@@ -41,14 +41,13 @@ def test_an_address_belongs_to_one_user(dam: World) -> None:
         dam.write("", users.upsert, user_id="bob", email="ANN@EXAMPLE.COM")
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("email", "nobody"), ("email", "a b@c"), ("name", "a\0b"), ("name", "x" * 256), ("image_url", "x" * 2049)],
-)
-def test_texts_of_users_are_checked(dam: World, field: str, value: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
-        dam.write("", users.upsert, user_id="ann", **{field: value})
-    assert refused.value.field == field
+def test_texts_of_users_are_checked(dam: World) -> None:
+    wrong = {"email": ["nobody", "a b@c", "a@b@c"], "name": ["a\0b", "x" * 256], "image_url": ["x" * 2049]}
+    for field, values in wrong.items():
+        for value in values:
+            with pytest.raises(InvalidArgument) as refused:
+                dam.write("", users.upsert, user_id="ann", **{field: value})
+            assert refused.value.field == field
 
 
 def test_nothing_can_be_verified_without_an_address(dam: World) -> None:

@@ -1,4 +1,4 @@
-"""A database, its facts and a policy, to call the functions of tenancy on; what they record is applied as a server does.
+"""A database, its facts and a policy, to call the functions of tenancy on; what they record is applied to the facts.
 
 The functions are called directly, so what an RPC asks of its actor beforehand is not asked here.
 """
@@ -17,18 +17,18 @@ from wsauthz.model.subscriptions import Subscription, SubscriptionStatus
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.policy.decision import decide
+from wsauthz.policy.facts import Facts
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
 from wsauthz.rpc.methods import core_vocabulary
-from wsauthz.store import changes
+from wsauthz.store import changes, snapshot
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import subscriptions as subscription_rows
-from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.store.database import Connection, Database
+from wsauthz.store.database import Database
 from wsauthz.tenancy import memberships, organizations, users, workspace_creation, workspace_states
 from wsauthz.tenancy.enrolment import enrol
-from wsauthz.tenancy.transaction import Caller, Reading, Transaction
+from wsauthz.tenancy.transaction import Caller, Transaction
 
 T = TypeVar("T")
 
@@ -53,11 +53,15 @@ class World:
     """One database under one policy, without a server."""
 
     def __init__(self, database_url: str, bundle: CurrentPolicy) -> None:
-        """Load the facts; ``op`` is an operator of the platform."""
-        self.database = Database(database_url)
+        """Load the facts; to be used once for a fresh database, in which ``op`` becomes an operator of the platform."""
+        self.open(database_url, bundle)
+        self.write("op", enrol, PLATFORM, "op", role="operator")
+
+    def open(self, database_url: str, bundle: CurrentPolicy) -> None:
+        """Load the facts of a database."""
+        self.database = Database(database_url, wait_seconds=10)
         self.replica = Replica(self.database, bundle, Metrics())
         self.replica.load()
-        self.write("op", enrol, PLATFORM, "op", role="operator")
 
     def write(self, actor: str, function: Callable[..., T], *arguments: Any, **values: Any) -> T:
         """Return what a function returns in a writing transaction of the actor."""
@@ -97,7 +101,9 @@ class World:
         """Make a child."""
         return self.write(owner, workspace_creation.create_child, parent_workspace_id=parent.id, name=name, **values)
 
-    def add(self, actor: str, place: Workspace | Organization, user_id: str, role: str = "", **values: Any) -> Membership:
+    def add(
+        self, actor: str, place: Workspace | Organization, user_id: str, role: str = "", **values: Any
+    ) -> Membership:
         """Add a member."""
         return self.write(actor, memberships.add, place=key(place), user_id=user_id, role=role, **values)
 
@@ -128,9 +134,9 @@ class World:
     def may(self, user: str, place: Workspace | Organization, resource: str, action: str) -> bool:
         """Tell whether somebody may do something now."""
         return self.replica.look(
-            lambda facts, rules, now: decide(
-                facts, rules, now, subject=user, place=key(place), resource=resource, action=action
-            ).allowed
+            lambda facts, rules, now: (
+                decide(facts, rules, now, subject=user, place=key(place), resource=resource, action=action).allowed
+            )
         )
 
     def member(self, place: Workspace | Organization, user_id: str) -> Membership | None:
@@ -146,9 +152,10 @@ class World:
 
     def facts_agree(self) -> bool:
         """Tell whether the facts are those that a fresh start would load."""
-        fresh = Replica(self.database, self.replica.policy, Metrics())
-        fresh.load()
-        return _plain(fresh) == _plain(self.replica)
+        fresh = Facts()
+        for kind, values in self.row(lambda connection: list(snapshot.load(connection))):
+            fresh.apply(kind, values)
+        return _plain(fresh) == _plain(self.replica.facts)
 
     def audited(self) -> list[dict[str, Any]]:
         """Return what was audited, oldest first."""
@@ -172,8 +179,7 @@ def _subscribe(tx: Transaction, workspace: Workspace, plan: str) -> None:
     tx.changed(changes.subscription(subscription))
 
 
-def _plain(replica: Replica) -> tuple[Any, ...]:
-    facts = replica.facts
+def _plain(facts: Facts) -> tuple[Any, ...]:
     places = {
         place_key: (place.owner, place.state, place.modules, tuple(place.members), place.child_workspaces)
         for place_key, place in facts.places.items()

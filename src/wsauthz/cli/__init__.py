@@ -1,4 +1,4 @@
-"""The commands: each a thin function over the rest. Exit status: 0 allowed or done, 1 denied or found wanting, 2 error."""
+"""The commands: each a thin function over the rest. Exit status: 0 yes or done, 1 no, 2 error."""
 
 from typing import Annotated
 

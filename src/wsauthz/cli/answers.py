@@ -1,54 +1,48 @@
 """Whoever answers the questions of a command: a server, or the same servicers on a database, in this process."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 
-from wsauthz.cli import opening
 from wsauthz.cli.failures import Failed
-from wsauthz.rpc import wrapper
-from wsauthz.rpc.access import AccessQueries
-from wsauthz.rpc.authorization import AuthorizationService
-from wsauthz.rpc.decisions import DecisionIds
-from wsauthz.rpc.pages import Pages
 from wsauthz.settings import Settings
-from wsauthz.store import revisions
-from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 
 Ask = Callable[[str, Any], Any]
 """Name of an RPC of AuthorizationService and its request -> its response."""
 
+_ACTOR: Final = "x-wsauthz-actor"
 _DEADLINE_SECONDS: Final = 10.0
 _DETAILS: Final = "grpc-status-details-bin"
 
 
-@contextmanager
-def answers(server: str | None, database: str | None, policy: Path | None, actor: str = "") -> Iterator[Ask]:
-    """Give what answers: a server unless a database is named.
+def answers(
+    server: str | None, database: str | None, policy: Path | None, actor: str = ""
+) -> AbstractContextManager[Ask]:
+    """Return what answers: a server unless a database is named.
 
     Raises:
-        Failed: both are named, or a bundle without a database; or see ``opening.loaded``.
+        Failed: both are named, or a bundle without a database. SettingsRefused: see ``Settings``.
 
     """
     if database is None:
         if policy is not None:
             raise Failed("--policy goes with --database; a server has its own")
-        with _server(server or Settings.from_environment().listen, actor) as ask:
-            yield ask
-    elif server is not None:
+        return _server(server or Settings.from_environment().listen, actor)
+    if server is not None:
         raise Failed("name a server or a database, not both")
-    else:
-        with _in_process(opening.settings(database, policy), actor) as ask:
-            yield ask
+    # Loaded on demand: whoever asks a server should not wait for a database driver and a policy engine.
+    embedded: AbstractContextManager[Ask] = import_module("wsauthz.cli.embedded").answers(database, policy, actor)
+    return embedded
 
 
 @contextmanager
 def _server(address: str, actor: str) -> Iterator[Ask]:
-    metadata = [(wrapper.ACTOR, actor)] if actor else []
+    metadata = [(_ACTOR, actor)] if actor else []
     with grpc.insecure_channel(address) as channel:
         stub: Any = AuthorizationServiceStub(channel)
 
@@ -57,25 +51,6 @@ def _server(address: str, actor: str) -> Iterator[Ask]:
                 return getattr(stub, name)(request, timeout=_DEADLINE_SECONDS, metadata=metadata)
             except grpc.RpcError as error:
                 raise Failed(_sentence(error, address)) from None
-
-        yield ask
-
-
-@contextmanager
-def _in_process(using: Settings, actor: str) -> Iterator[Ask]:
-    with opening.loaded(using) as replica:
-        with replica.database.read() as connection:
-            pages = Pages(revisions.installation(connection).secret)
-        ids = DecisionIds()
-        servicers = (
-            AuthorizationService(replica, replica.metrics, ids),
-            AccessQueries(replica, replica.metrics, pages, ids),
-        )
-
-        def ask(name: str, request: Any) -> Any:
-            by = Caller(caller=wrapper.TRUSTED, actor=actor, method=f"AuthorizationService/{name}")
-            servicer = next(servicer for servicer in servicers if hasattr(servicer, name))
-            return getattr(servicer, name)(request, by)
 
         yield ask
 

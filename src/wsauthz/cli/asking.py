@@ -70,7 +70,7 @@ def explain(
     database: options.InProcess = None,
     policy: options.Policy = None,
 ) -> None:
-    """Show every step of the decision about SUBJECT, PLACE, RESOURCE and ACTION, and what would change it.
+    """Show every step of a decision and what would change it.
 
     Exit status: 0 allowed, 1 denied, 2 error.
 
@@ -105,7 +105,9 @@ def access(
     database: options.InProcess = None,
     policy: options.Policy = None,
 ) -> None:
-    """Show what SUBJECT holds in PLACE, where that comes from, and everything it may do there.
+    """Show what SUBJECT holds and may do in PLACE.
+
+    Also where that comes from: its own membership, places above, or ownership.
 
     \b
     Example:

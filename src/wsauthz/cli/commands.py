@@ -43,7 +43,7 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as the base class has it
         """Return the command, None if there is none with the name."""
         if cmd_name not in _MODULES:
-            self.commands = dict.fromkeys(_MODULES)  # type: ignore[arg-type]  # only its keys are read, for "did you mean"
+            self.commands = dict.fromkeys(_MODULES, self)  # "did you mean" reads the names
             return None
         group = typer.main.get_group(import_module(f"wsauthz.cli.{_MODULES[cmd_name]}").app)
         return group if group.name == cmd_name else group.commands[cmd_name]

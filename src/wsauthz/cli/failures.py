@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from wsauthz.model.errors import Refused, Unavailable
-from wsauthz.policy.problems import BundleRefused, StateRefused
+from wsauthz.policy.problems import StateRefused
 from wsauthz.settings import SettingsRefused
 
 _MOST: Final = 100
@@ -20,19 +20,18 @@ class Failed(Exception):
 
 def sentences(error: Exception) -> list[str] | None:
     """Return what to say of a failure, line by line; None: it is a mistake of this program."""
+    found: list[str] | None = None
     if isinstance(error, SettingsRefused):
-        return error.problems
-    if isinstance(error, BundleRefused):
-        return ["The policy bundle is refused:", *listed(error.problems)]
-    if isinstance(error, StateRefused):
-        return [*listed(error.problems), "Nothing was imported."]
-    if isinstance(error, Unavailable):
-        return ["The database does not answer: it cannot be reached, or somebody else keeps it locked."]
-    if isinstance(error, OSError) and error.strerror:
-        return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
-    if isinstance(error, Failed | Refused | OSError):
-        return [str(error)]
-    return None
+        found = error.problems
+    elif isinstance(error, StateRefused):
+        found = [*listed(error.problems), "Nothing was imported."]
+    elif isinstance(error, Unavailable):
+        found = ["The database does not answer: it cannot be reached, or somebody else keeps it locked."]
+    elif isinstance(error, OSError) and error.strerror:
+        found = [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
+    elif isinstance(error, Failed | Refused | OSError):
+        found = [str(error)]
+    return found
 
 
 def listed(problems: Sequence[object]) -> list[str]:

@@ -1,6 +1,6 @@
 """Whether a server serves: what a container asks every few seconds."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import typer
@@ -19,7 +19,9 @@ def health(
     service: Annotated[str, typer.Option("--service", help="One service of it; default: all of it.")] = "",
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds to wait for an answer.", min=0.1)] = 2.0,
 ) -> None:
-    """Ask a server whether it serves (grpc.health.v1): exit status 0 if it does, else 2.
+    """Ask a server whether it serves (grpc.health.v1).
+
+    Exit status: 0 if it does, 2 if it does not or there is none.
 
     \b
     Example:
@@ -30,7 +32,8 @@ def health(
     request = health_pb2.HealthCheckRequest(service=service)
     with grpc.insecure_channel(address) as channel:
         try:
-            status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=timeout).status
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            status = stub.Check(request, timeout=timeout).status
         except grpc.RpcError as error:
             raise Failed(f"{address}: {_reason(error)}") from None
     name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)

@@ -17,7 +17,7 @@ _PAGE: Final = 1_000
 
 @app.callback()
 def lookup() -> None:
-    """List where somebody may do something, or who may do it somewhere; one id a line.
+    """List where somebody may do something, or who may do it.
 
     \b
     Example:
@@ -36,7 +36,9 @@ def workspaces(
     database: options.InProcess = None,
     policy: options.Policy = None,
 ) -> None:
-    """List every workspace in which SUBJECT may do ACTION on RESOURCE, one id a line.
+    """List where SUBJECT may do ACTION on RESOURCE.
+
+    Every such workspace, one id a line.
 
     \b
     Example:
@@ -58,7 +60,9 @@ def subjects(
     database: options.InProcess = None,
     policy: options.Policy = None,
 ) -> None:
-    """List every user who may do ACTION on RESOURCE in PLACE, one id a line.
+    """List who may do ACTION on RESOURCE in PLACE.
+
+    Every such user, one id a line.
 
     \b
     Example:

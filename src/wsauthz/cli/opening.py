@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from wsauthz.cli.failures import Failed
+from wsauthz.cli.failures import Failed, listed
 from wsauthz.metrics import Metrics
+from wsauthz.policy.bundle import BundleRefused
 from wsauthz.policy.current import CurrentPolicy
-from wsauthz.replica import Replica
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
 from wsauthz.store import migrations
@@ -26,6 +27,20 @@ def settings(database: str | None = None, policy: Path | None = None) -> Setting
 
     """
     return Settings.from_environment(database_url=database, policy=policy)
+
+
+@contextmanager
+def bundle_at(directory: Path) -> Iterator[None]:
+    """Say in which directory a bundle is that is refused within the block.
+
+    Raises:
+        Failed: instead of BundleRefused.
+
+    """
+    try:
+        yield
+    except BundleRefused as refused:
+        raise Failed(f"The policy bundle {directory} is refused:", *listed(refused.problems)) from None
 
 
 @contextmanager
@@ -54,10 +69,11 @@ def loaded(using: Settings) -> Iterator[Replica]:
     """Give a replica, loaded once, with the bundle in force; it writes as that of a server does.
 
     Raises:
-        BundleRefused: there is no valid bundle. Failed, Unavailable: see ``opened``.
+        Failed: there is no valid bundle, or see ``opened``. Unavailable: see ``opened``.
 
     """
-    policy = CurrentPolicy(using.policy, core_vocabulary())
+    with bundle_at(using.policy):
+        policy = CurrentPolicy(using.policy, core_vocabulary())
     with opened(using.database_url) as database:
         replica = Replica(database, policy, Metrics())
         replica.load()

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from wsauthz.v1 import authorization_pb2 as pb
 
-_LABEL = 11
+_LABEL = 12
 
 
 def console() -> Console:
@@ -37,11 +37,14 @@ def decision(out: Console, answer: pb.CheckResponse) -> None:
 
 def trace(out: Console, found: pb.Trace) -> None:
     """Print which roles count, where they come from, and which rules matched."""
-    roles = [(held.role, place(held.held_in), held.source, held.from_role, _modules(held)) for held in found.roles]
+    ways: dict[tuple[str, ...], list[str]] = {}
+    for held in found.roles:
+        ways.setdefault((place(held.held_in), held.source, held.from_role, _modules(held)), []).append(held.role)
     rules = [(rule.effect, f"line {rule.line}", rule.role, rule.rule) for rule in found.rules]
-    if roles:
+    if ways:
         out.print()
-        table(out, ("ROLE", "HELD IN", "HOW", "FROM", "MODULES"), roles)
+        roles = [(*way, ", ".join(sorted(names, key=_roles_first))) for way, names in ways.items()]
+        table(out, ("HELD IN", "HOW", "FROM", "MODULES", "COUNTS HERE"), roles)
     if rules:
         out.print()
         table(out, ("EFFECT", "POLICY.CSV", "BY ROLE", "RULE"), rules)
@@ -65,7 +68,7 @@ def table(out: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         out.print(grid)
         return
     widths = [max(map(len, column)) for column in zip(heads, *found, strict=True)]
-    for row in (heads, *found):
+    for row in (tuple(heads), *found):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
@@ -88,6 +91,10 @@ def _denial(out: Console, denial: pb.Denial) -> None:
     field(out, "remedy", fix.message, "cyan")
     field(out, "by", f"{fix.method} in {place(fix.place)}" if fix.method and fix.HasField("place") else fix.method)
     field(out, "who can", ", ".join(fix.user_ids))
+
+
+def _roles_first(name: str) -> tuple[bool, str]:
+    return name.startswith("perm:"), name
 
 
 def _modules(held: pb.HeldRole) -> str:

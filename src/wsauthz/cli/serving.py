@@ -1,6 +1,6 @@
 """The server as a command."""
 
-from pathlib import Path
+import os
 from typing import Annotated
 
 import typer
@@ -8,6 +8,7 @@ import uvloop
 
 from wsauthz import logs
 from wsauthz.cli.failures import Failed
+from wsauthz.cli.opening import bundle_at
 from wsauthz.cli.options import Database, Policy
 from wsauthz.server import serve as run
 from wsauthz.settings import Settings
@@ -41,7 +42,9 @@ def serve(
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. Brings the database to the newest schema first.
+    """Serve until SIGTERM or Ctrl-C.
+
+    Brings the database to the newest schema first.
 
     \b
     Example:
@@ -57,7 +60,14 @@ def serve(
         log_level=log_level,
     )
     logs.configure(settings.log_level)
+    # gRPC's core writes lines of its own to standard error, which are no JSON and say nothing that is not said below.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - set for a library, not read
     try:
-        uvloop.run(run(settings))
+        with bundle_at(settings.policy):
+            uvloop.run(run(settings))
     except UnusableUrl as unusable:
         raise Failed(str(unusable)) from None
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise Failed(f"cannot listen on {settings.metrics_listen} for metrics: {error.strerror}") from None

@@ -10,7 +10,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def version() -> None:
-    """Print the versions of wsauthz, of Python and of what decides and serves.
+    """Print the versions of wsauthz and of what it runs on.
 
     \b
     Example:

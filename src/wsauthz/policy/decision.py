@@ -3,23 +3,33 @@
 An exception is an error, never an allow; an allow always carries the rule that allowed it.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy.catalog import Reason, ResourceType
-from wsauthz.policy.facts import Facts, Grant, Place
+from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.rules import Rule
-from wsauthz.policy.ruleset import Compiled, Nodes, Ruleset
+from wsauthz.policy.ruleset import Compiled, Match, Nodes, Ruleset
 from wsauthz.policy.terms import CORE, EVERYONE
 
 SUBSCRIPTION_EXPIRED: Final = "SUBSCRIPTION_EXPIRED"
 UNKNOWN_MODULE: Final = "UNKNOWN_MODULE"
 _LAPSED: Final = frozenset({4, 5})  # SubscriptionStatus.EXPIRED and CANCELLED, as plain ints
-_NO_GRANTS: Final[Mapping[Place, Grant]] = {}
 _EVERYONE: Final[Nodes] = frozenset({EVERYONE})
 _NOTHING: Final[Nodes] = frozenset()
+# Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.
+_ACTIVE: Final = State.ACTIVE
+_SUSPENDED: Final = State.SUSPENDED
+_INACTIVE: Final = State.INACTIVE
+_OF_THE_SUBJECT: Final = frozenset(
+    {Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
+)
+"""Reasons that no place is behind."""
+_NO_MATCH: Final[Match] = (None, None)
+
+Holding = tuple[Nodes, bool, bool]
+"""What counts, whether some membership here does not, and whether one expires. Bare, as every decision makes one."""
 
 
 @dataclass(slots=True)
@@ -72,19 +82,21 @@ def decide(
     kind, object_id = rules.type_of(resource, action)
     if place is None:
         return Decision(False, (Reason.WORKSPACE_ID_MISSING,))
-    if facts.users.get(subject) is False:
-        return Decision(False, (Reason.USER_INACTIVE,), facts.places.get(place))
     at = facts.places.get(place)
+    if subject in facts.deactivated:
+        return Decision(False, (Reason.USER_INACTIVE,), at)
     if at is None:
         return Decision(False, (Reason.WORKSPACE_NOT_FOUND,))
     question = Question(subject, at, kind, action, object_id, required_module)
     warnings: tuple[str, ...] = (SUBSCRIPTION_EXPIRED,) if lapsed(at) else ()
-    rule = allowing(facts, rules, now, question)
-    if rule is not None:
-        return Decision(True, (), at, rule, None, warnings, _valid_until(facts, rules, now, question))
+    holding, (allow, deny) = _weigh(facts, rules, now, question)
+    if allow is not None and deny is None and _passes_gates(facts, rules, now, question):
+        until = _valid_until(facts, rules, now, question) if holding[2] else None
+        return Decision(True, (), at, allow.rule, None, warnings, until)
     if required_module and not _known(rules, required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
-    return _denied(facts, rules, now, question, warnings)
+    reasons = _obstacles(facts, rules, now, question, holding, (allow, deny))
+    return Decision(False, reasons, at, deny.rule if deny else None, blocker(question, reasons[0], deny), warnings)
 
 
 def lapsed(at: Place) -> bool:
@@ -94,17 +106,19 @@ def lapsed(at: Place) -> bool:
 
 def allowing(facts: Facts, rules: Ruleset, now: float, question: Question) -> Rule | None:
     """Return the rule that allows, or None: the answer without its reasons, for asking many questions."""
-    at, kind, required = question.at, question.type, question.required_module
-    if not has_module(at, kind.module):
+    _, (allow, deny) = _weigh(facts, rules, now, question)
+    if allow is None or deny is not None or not _passes_gates(facts, rules, now, question):
         return None
-    allow, deny = match(rules, question, held(facts, rules, now, question.subject, at, kind.module), at.state)
-    if allow is None or deny is not None:
-        return None
-    if required and not _passes_module(facts, rules, now, question):
-        return None
-    if kind.actions[question.action] and _lacks_feature(rules, question):
-        return None
-    return None if _children_switched_off(question) else allow.rule
+    return allow.rule
+
+
+def _weigh(facts: Facts, rules: Ruleset, now: float, question: Question) -> tuple[Holding, Match]:
+    """Return what the subject holds, and the rows that allow and deny; none do in a module that the place lacks."""
+    at, module = question.at, question.type.module
+    holding = _hold(facts, rules, now, question.subject, at, module)
+    if not has_module(at, module):
+        return holding, _NO_MATCH
+    return holding, match(rules, question, holding[0], at.state)
 
 
 def held(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, module: str | None) -> Nodes:
@@ -112,11 +126,18 @@ def held(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, modu
 
     Whether the place has the module is another question: :func:`has_module`.
     """
-    grants = facts.grants.get(subject, _NO_GRANTS)
-    nodes: Nodes = _NOTHING
-    for distance, place in enumerate(at.chain):
-        grant = grants.get(place)
-        if grant is not None:
+    return _hold(facts, rules, now, subject, at, module)[0]
+
+
+def _hold(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, module: str | None) -> Holding:
+    nodes = _NOTHING
+    left_out = expires = False
+    grants = facts.grants.get(subject)
+    if grants is not None:
+        for distance, place in enumerate(at.chain):
+            grant = grants.get(place)
+            if grant is None:
+                continue
             role, permissions, modules, is_active, expires_at = grant
             if (
                 is_active
@@ -125,11 +146,18 @@ def held(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, modu
             ):
                 given = rules.given(role, permissions, distance)
                 nodes = nodes | given if nodes else given
-        if place.owner == subject:
-            nodes |= rules.owned(distance)
+            else:
+                left_out = True
+            if expires_at is not None:
+                expires = True
+    owned = facts.owned.get(subject)
+    if owned is not None:  # not place.owner: for most subjects one lookup tells that they own nothing
+        for distance, place in enumerate(at.chain):
+            if place in owned:
+                nodes |= rules.owned(distance)
     if at is facts.platform and facts.users.get(subject):
         nodes |= _EVERYONE
-    return nodes
+    return nodes, left_out, expires
 
 
 def has_module(at: Place, module: str) -> bool:
@@ -137,27 +165,24 @@ def has_module(at: Place, module: str) -> bool:
     return module == CORE or at.modules is None or module in at.modules
 
 
-def matching(rules: Ruleset, question: Question, nodes: Nodes, state: State) -> Iterator[Compiled]:
-    """Yield every row that matches the question for these nodes in this state."""
-    by_node = rules.rows(question.type.name, question.action, state)
-    for node in nodes:
-        for row in by_node.get(node, ()):
-            if row.object_id is not None and row.object_id != question.object_id:
-                continue
-            if row.place is None or any(place.key == row.place for place in question.at.chain):
-                yield row
+def matching(rules: Ruleset, question: Question, nodes: Nodes, state: State) -> list[Compiled]:
+    """Return every row that matches the question for these nodes in this state."""
+    cell = rules.cell(question.type.name, question.action, state)
+    return cell.matching(nodes, question.at.chain, question.object_id)
 
 
-def match(rules: Ruleset, question: Question, nodes: Nodes, state: State) -> tuple[Compiled | None, Compiled | None]:
+def match(rules: Ruleset, question: Question, nodes: Nodes, state: State) -> Match:
     """Return the row that allows and the row that denies; of several the first in policy.csv."""
-    allow = deny = None
-    for row in matching(rules, question, nodes, state):
-        if row.allows:
-            if allow is None or row.line < allow.line:
-                allow = row
-        elif deny is None or row.line < deny.line:
-            deny = row
-    return allow, deny
+    return rules.cell(question.type.name, question.action, state).match(nodes, question.at.chain, question.object_id)
+
+
+def _passes_gates(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
+    """Tell whether nothing stands in the way of what a rule allows: a module, a feature, a switch."""
+    return not (
+        (question.required_module and not _passes_module(facts, rules, now, question))
+        or _lacks_feature(rules, question)
+        or _children_switched_off(question)
+    )
 
 
 def _passes_module(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
@@ -183,31 +208,19 @@ def _lacks_feature(rules: Ruleset, question: Question) -> bool:
 
 def _children_switched_off(question: Question) -> bool:
     return (
-        question.at.child_workspaces is False
+        question.type.is_core
+        and question.at.child_workspaces is False
         and question.action == "create_child"
-        and question.type.is_core
         and question.type.name == "workspace"
     )
 
 
 def _valid_until(facts: Facts, rules: Ruleset, now: float, question: Question) -> float | None:
     """Return the first expiry at which the same question is denied; None if it stays allowed after all of them."""
-    grants = facts.grants.get(question.subject)
-    if not grants:
-        return None
-    expiries = [
-        grant.expires_at
-        for place in question.at.chain
-        if (grant := grants.get(place)) is not None and grant.expires_at is not None and grant.expires_at > now
-    ]
-    return next((moment for moment in sorted(expiries) if allowing(facts, rules, moment, question) is None), None)
-
-
-def _denied(facts: Facts, rules: Ruleset, now: float, question: Question, warnings: tuple[str, ...]) -> Decision:
-    reasons = obstacles(facts, rules, now, question)
-    deny = _deny(facts, rules, now, question) if Reason.DENIED_BY_RULE in reasons else None
-    blocked_by = blocker(question, reasons[0], deny)
-    return Decision(False, reasons, question.at, deny.rule if deny else None, blocked_by, warnings)
+    grants = facts.grants[question.subject]
+    expiries = [grants[place].expires_at for place in question.at.chain if place in grants]
+    coming = sorted(moment for moment in expiries if moment is not None and moment > now)
+    return next((moment for moment in coming if allowing(facts, rules, moment, question) is None), None)
 
 
 def obstacles(facts: Facts, rules: Ruleset, now: float, question: Question) -> tuple[Reason, ...]:
@@ -215,43 +228,41 @@ def obstacles(facts: Facts, rules: Ruleset, now: float, question: Question) -> t
 
     A place may be suspended, and so an obstacle for a route guard, although a rule allows the action even then.
     """
+    holding, matched = _weigh(facts, rules, now, question)
+    return _obstacles(facts, rules, now, question, holding, matched)
+
+
+def _obstacles(
+    facts: Facts, rules: Ruleset, now: float, question: Question, holding: Holding, matched: Match
+) -> tuple[Reason, ...]:
     at, module, required = question.at, question.type.module, question.required_module
-    anything = held(facts, rules, now, question.subject, at, None)
-    in_module = held(facts, rules, now, question.subject, at, module)
-    sufficient = _would_allow(rules, question, anything)
+    in_module, left_out, _ = holding
+    allow, deny = matched
+    is_enabled = has_module(at, module)
+    anything = held(facts, rules, now, question.subject, at, None) if left_out else in_module
+    sufficient = allow is not None
+    if left_out or not is_enabled or at.state is not _ACTIVE:
+        sufficient = match(rules, question, anything, _ACTIVE)[0] is not None
     lacks_required = required and anything and not held(facts, rules, now, question.subject, at, required)
-    lacks_module = not has_module(at, module) or (
-        required and not (_known(rules, required) and has_module(at, required))
-    )
+    lacks_module = not is_enabled or (required and not (_known(rules, required) and has_module(at, required)))
+    is_elsewhere = left_out and sufficient and match(rules, question, in_module, _ACTIVE)[0] is None
     found = (
-        (at.state == State.INACTIVE, Reason.WORKSPACE_INACTIVE),
-        (not anything, _no_role(facts, rules, now, question)),
-        (lacks_module, Reason.MODULE_NOT_ENABLED),
-        (lacks_required or (sufficient and not _would_allow(rules, question, in_module)), Reason.MODULE_NOT_GRANTED),
-        (_lacks_feature(rules, question), Reason.PLAN_FEATURE_MISSING),
-        (at.state == State.SUSPENDED, Reason.WORKSPACE_SUSPENDED),
-        (_deny(facts, rules, now, question), Reason.DENIED_BY_RULE),
-        (not sufficient, Reason.ROLE_INSUFFICIENT),
-        (_children_switched_off(question), Reason.CHILD_WORKSPACES_NOT_ALLOWED),
+        Reason.WORKSPACE_INACTIVE if at.state is _INACTIVE else None,
+        None if anything else _no_role(facts, rules, now, question) if left_out else Reason.NOT_A_MEMBER,
+        Reason.MODULE_NOT_ENABLED if lacks_module else None,
+        Reason.MODULE_NOT_GRANTED if lacks_required or is_elsewhere else None,
+        Reason.PLAN_FEATURE_MISSING if _lacks_feature(rules, question) else None,
+        Reason.WORKSPACE_SUSPENDED if at.state is _SUSPENDED else None,
+        None if deny is None else Reason.DENIED_BY_RULE,
+        None if sufficient else Reason.ROLE_INSUFFICIENT,
+        Reason.CHILD_WORKSPACES_NOT_ALLOWED if _children_switched_off(question) else None,
     )
-    return tuple(reason for applies, reason in found if applies)
-
-
-def _deny(facts: Facts, rules: Ruleset, now: float, question: Question) -> Compiled | None:
-    if not has_module(question.at, question.type.module):
-        return None
-    nodes = held(facts, rules, now, question.subject, question.at, question.type.module)
-    return match(rules, question, nodes, question.at.state)[1]
-
-
-def _would_allow(rules: Ruleset, question: Question, nodes: Nodes) -> bool:
-    """Tell whether an allow row would match for these nodes in an active place, denies aside."""
-    return any(row.allows for row in matching(rules, question, nodes, State.ACTIVE))
+    return tuple(filter(None, found))
 
 
 def _no_role(facts: Facts, rules: Ruleset, now: float, question: Question) -> Reason:
-    """Tell why no role is left: a row that would give one is deactivated, or expired, or there is none."""
-    grants = facts.grants.get(question.subject, _NO_GRANTS)
+    """Tell why no role is left of the memberships here: one is deactivated, or expired, or none would give a role."""
+    grants = facts.grants[question.subject]
     reason = Reason.NOT_A_MEMBER
     for distance, place in enumerate(question.at.chain):
         grant = grants.get(place)
@@ -265,8 +276,10 @@ def _no_role(facts: Facts, rules: Ruleset, now: float, question: Question) -> Re
 
 def blocker(question: Question, reason: Reason, deny: Compiled | None = None) -> Place | None:
     """Return the place whose own flag, list, plan or rule is behind the reason, where one is."""
+    if reason in _OF_THE_SUBJECT:
+        return None
     at = question.at
-    if reason in {Reason.WORKSPACE_INACTIVE, Reason.WORKSPACE_SUSPENDED}:
+    if reason is Reason.WORKSPACE_INACTIVE or reason is Reason.WORKSPACE_SUSPENDED:
         return at.blocked_by
     if reason is Reason.MODULE_NOT_ENABLED:
         for module in (question.type.module, question.required_module):
@@ -277,6 +290,4 @@ def blocker(question: Question, reason: Reason, deny: Compiled | None = None) ->
         return next((place for place in at.chain if place.own_subscription), at)
     if reason is Reason.DENIED_BY_RULE and deny is not None:
         return next((place for place in at.chain if place.key == deny.place), None)
-    if reason is Reason.CHILD_WORKSPACES_NOT_ALLOWED:
-        return at
-    return None
+    return at if reason is Reason.CHILD_WORKSPACES_NOT_ALLOWED else None

@@ -97,6 +97,8 @@ class Facts:
         self.places: dict[PlaceKey, Place] = {PLATFORM: self.platform}
         self.users: SortedDict[str, bool] = SortedDict()
         """Every known user, and whether it is active."""
+        self.deactivated: set[str] = set()
+        """The users that are not: few, so that a decision need not look through all of them."""
         self.grants: dict[str, dict[Place, Grant]] = {}
         """User id -> place -> what the live membership there says."""
         self.owned: dict[str, set[Place]] = {}
@@ -118,10 +120,14 @@ class Facts:
         """Something changed that no decision depends on."""
 
     def _apply_user(self, values: Mapping[str, Any]) -> None:
+        user = values["id"]
+        self.deactivated.discard(user)
         if values.get("deleted"):
-            self.users.pop(values["id"], None)
-        else:
-            self.users[values["id"]] = values["is_active"]
+            self.users.pop(user, None)
+            return
+        self.users[user] = values["is_active"]
+        if not values["is_active"]:
+            self.deactivated.add(user)
 
     def _apply_organization(self, values: Mapping[str, Any]) -> None:
         key: PlaceKey = ("organization", values["id"])

@@ -15,6 +15,8 @@ from wsauthz.policy.ruleset import Ruleset
 DEFAULT_GUARDS: Final = ("checkWorkspace", "check-workspace-modules", "check-if-suspended")
 """The order when the caller names none (REQ-120); those the catalog has."""
 
+_ABOUT_MODULES: Final = frozenset({Reason.MODULE_NOT_ENABLED, Reason.MODULE_NOT_GRANTED})
+
 
 @dataclass(slots=True)
 class RouteDecision:
@@ -41,8 +43,9 @@ def check_route(
     """Run the guards in order, then ask workspace/view; the first that fails is the answer.
 
     A guard fails with the first of its reasons that applies. A guard that names CHILD_WORKSPACES_NOT_ALLOWED asks
-    workspace/create_child, the others workspace/view. A malformed id, or a workspace that is no child of
-    ``parent_workspace_id`` where that is given, is WORKSPACE_NOT_FOUND.
+    workspace/create_child, the others workspace/view. A guard about modules passes where no module is required.
+    A malformed id, or a workspace that is no child of ``parent_workspace_id`` where that is given, is
+    WORKSPACE_NOT_FOUND.
 
     Raises:
         UnknownGuard: the catalog has no such guard.
@@ -56,6 +59,8 @@ def check_route(
     place = _place(facts, workspace_id, parent_workspace_id)
     for name in names:
         entries = catalog.guards[name]
+        if not required_module and not _ABOUT_MODULES.isdisjoint(entries):
+            continue
         action = "create_child" if Reason.CHILD_WORKSPACES_NOT_ALLOWED in entries else "view"
         decision = _obstructed(facts, rules, now, subject, place, action, required_module)
         for reason, answer in entries.items():

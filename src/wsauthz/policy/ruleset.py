@@ -1,19 +1,22 @@
 """The rules of a bundle, compiled: a question looks at a handful of rows whatever the number of rules."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from wsauthz.model.errors import UnknownAction, UnknownResource
-from wsauthz.model.places import State
+from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog, ResourceType
+from wsauthz.policy.facts import Place
 from wsauthz.policy.rules import Rule, RuleTable
 
 Nodes = frozenset[str]
 """Roles and explicit permissions that count somewhere, as ``role:x`` and ``perm:x``; inheritance is followed."""
 
 _NONE: Final[Nodes] = frozenset()
+_MOST_REMEMBERED: Final = 256
+"""Sets of nodes a cell remembers its answer for; a server meets some dozens."""
 
 
 class Compiled:
@@ -30,6 +33,71 @@ class Compiled:
         self.allows = rule.allows
 
 
+Match = tuple[Compiled | None, Compiled | None]
+"""Of the rows that match, the one that allows and the one that denies; of several the first in policy.csv."""
+
+
+_ByNode = dict[str, list[Compiled]]
+
+
+class Cell:
+    """The rules about one action on one type of resource in one state of a place."""
+
+    __slots__ = ("_general", "_objects", "_places", "_remembered", "by_node")
+
+    def __init__(self) -> None:
+        self.by_node: _ByNode = defaultdict(list)
+        """Every row."""
+        self._general: _ByNode = defaultdict(list)
+        """Those about any object anywhere."""
+        self._objects: dict[str | None, _ByNode] = {}
+        """Those about one object, anywhere."""
+        self._places: dict[PlaceKey, dict[str | None, _ByNode]] = {}
+        """Those about one place, and there about one object or about any: None."""
+        self._remembered: dict[Nodes, Match] = {}
+        """What the general rows say."""
+
+    def add(self, row: Compiled) -> None:
+        """Take one more rule; only while the ruleset is made."""
+        rows = self._general
+        if row.place is not None or row.object_id is not None:
+            objects = self._objects if row.place is None else self._places.setdefault(row.place, {})
+            rows = objects.setdefault(row.object_id, defaultdict(list))
+        rows[row.node].append(row)
+        self.by_node[row.node].append(row)
+
+    def matching(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> list[Compiled]:
+        """Return every row that matches for these nodes on this object in the first place; the others lie above it."""
+        return [*_of(nodes, self._general), *self._matching_one(nodes, chain, object_id)]
+
+    def match(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> Match:
+        """Return the row that allows and the row that denies."""
+        found = self._remembered.get(nodes)
+        if found is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[nodes] = _first(_of(nodes, self._general))
+        if (self._objects or self._places) and (rows := self._matching_one(nodes, chain, object_id)):
+            found = _first((*(row for row in found if row is not None), *rows))
+        return found
+
+    def _matching_one(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> list[Compiled]:
+        """Return what matches of the rows about one object, or about one place."""
+        found: list[Compiled] = []
+        if object_id in self._objects:
+            found += _of(nodes, self._objects[object_id])
+        if self._places:
+            for place in chain:
+                objects = self._places.get(place.key)
+                if objects is not None:
+                    found += _of(nodes, objects.get(None, {}))
+                    found += _of(nodes, objects.get(object_id, {}))
+        return found
+
+
+_NO_RULES: Final = Cell()
+
+
 class Ruleset:
     """Who may do what, by node, resource type, action and state. Never changed after it is made."""
 
@@ -41,7 +109,7 @@ class Ruleset:
         self._flows: dict[str, list[str]] = defaultdict(list)
         for above, below in table.flows:
             self._flows[above].append(below)
-        self._index = self._compile()
+        self._cells = self._compile()
         self._given: dict[tuple[str, tuple[str, ...], int], Nodes] = {}
 
     def type_of(self, resource: str, action: str) -> tuple[ResourceType, str]:
@@ -90,21 +158,24 @@ class Ruleset:
         """Return what the nodes held in a place give in the places right below it."""
         return self.close(below for node in nodes for below in self._flows.get(node, ()))
 
-    def rows(self, resource_type: str, action: str, state: State) -> Mapping[str, tuple[Compiled, ...]]:
-        """Return the rules for a resource type and action that hold in the state, by node."""
-        return self._index.get((resource_type, action, state), {})
+    def cell(self, resource_type: str, action: str, state: State) -> Cell:
+        """Return the rules for a resource type and action that hold in the state."""
+        return self._cells.get((resource_type, action, state), _NO_RULES)
 
-    def _compile(self) -> Mapping[tuple[str, str, State], Mapping[str, tuple[Compiled, ...]]]:
-        index: dict[tuple[str, str, State], dict[str, tuple[Compiled, ...]]] = defaultdict(dict)
+    def rows(self, resource_type: str, action: str, state: State) -> Mapping[str, Sequence[Compiled]]:
+        """Return the rules for a resource type and action that hold in the state, by node."""
+        return self.cell(resource_type, action, state).by_node
+
+    def _compile(self) -> Mapping[tuple[str, str, State], Cell]:
+        cells: dict[tuple[str, str, State], Cell] = defaultdict(Cell)
         for rule in self.table.rules:
             _, _, tail = rule.resource.partition("/")
             compiled = Compiled(rule, rule.node, None if tail in {"", "*"} else tail)
             for resource in covered(self.catalog, rule.resource):
                 for action in resource.actions if rule.action == "*" else (rule.action,):
                     for state in rule.states:
-                        by_node = index[resource.name, action, state]
-                        by_node[rule.node] = (*by_node.get(rule.node, ()), compiled)
-        return index
+                        cells[resource.name, action, state].add(compiled)
+        return dict(cells)
 
 
 def covered(catalog: Catalog, pattern: str) -> list[ResourceType]:
@@ -116,6 +187,21 @@ def covered(catalog: Catalog, pattern: str) -> list[ResourceType]:
         module = name.removesuffix(":*")
         return [r for r in catalog.resources.values() if not r.is_core and r.module == module]
     return [catalog.resources[name]]
+
+
+def _of(nodes: Nodes, rows: _ByNode) -> list[Compiled]:
+    return [row for node in nodes if node in rows for row in rows[node]]
+
+
+def _first(rows: Iterable[Compiled]) -> Match:
+    allow = deny = None
+    for row in rows:
+        if row.allows:
+            if allow is None or row.line < allow.line:
+                allow = row
+        elif deny is None or row.line < deny.line:
+            deny = row
+    return allow, deny
 
 
 def _closure(pairs: Iterable[tuple[str, str]]) -> dict[str, Nodes]:

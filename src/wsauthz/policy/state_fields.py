@@ -54,6 +54,8 @@ class Field:
 _USER: Final = {
     "id": Field(name="id", convert=user_id, is_required=True),
     "kind": Field(name="kind", convert=choice({kind.name.lower(): kind for kind in UserKind})),
+    # In JSON Lines "kind" says what a record is.
+    "user_kind": Field(name="kind", convert=choice({kind.name.lower(): kind for kind in UserKind})),
     "is_active": Field(name="is_active", convert=switch),
     "email": Field(name="email", convert=email, is_nullable=True),
     "email_verified": Field(name="email_verified", convert=switch),

@@ -119,9 +119,7 @@ def verify(
             if engine != stock:
                 where = terms.place(place)
                 found.append(
-                    Difference(
-                        subject=user, place=where, resource=resource, action=action, engine=engine, stock=stock
-                    )
+                    Difference(subject=user, place=where, resource=resource, action=action, engine=engine, stock=stock)
                 )
     return found
 

@@ -113,14 +113,14 @@ def mask(request: Any, known: Collection[str]) -> list[str]:
     return paths
 
 
-def search(request: Any) -> str:
+def search(request: Any, name: str) -> str:
     """Return what a list is searched for, trimmed.
 
     Raises:
         InvalidArgument: it is too long, or holds NUL, which no text does.
 
     """
-    query: str = request.query.strip()
-    if len(query) > _LONGEST_SEARCH or "\0" in query:
-        raise InvalidArgument("query", f"must be at most {_LONGEST_SEARCH} characters of text")
-    return query
+    text: str = getattr(request, name).strip()
+    if len(text) > _LONGEST_SEARCH or "\0" in text:
+        raise InvalidArgument(name, f"must be at most {_LONGEST_SEARCH} characters of text")
+    return text

@@ -44,8 +44,8 @@ class MembershipService:
         found, more = members.list_(
             reading,
             place=fields.place(request),
-            query=fields.search(request),
-            role=request.role,
+            query=fields.search(request, "query"),
+            role=fields.search(request, "role"),
             is_active=request.is_active if request.HasField("is_active") else None,
             after=self.pages.position(reading.by, request),
             limit=page_size(request),

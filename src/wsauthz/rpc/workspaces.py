@@ -72,7 +72,7 @@ class WorkspaceService:
         current = request.current_workspace_id
         switcher = workspace_lists.of_user(
             reading,
-            query=fields.search(request),
+            query=fields.search(request, "query"),
             current=current and check_id("current_workspace_id", current),
             manageable_only=request.manageable_only,
             include_inherited=request.include_inherited,

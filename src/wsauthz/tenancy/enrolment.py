@@ -33,7 +33,8 @@ def enrol(
     """
     at = tx.facts.places.get(place)
     most = tx.rules.catalog.members_per_place
-    if at is not None and len(at.members) >= most:
+    is_new = at is not None and at not in tx.facts.grants.get(user, {})
+    if at is not None and is_new and len(at.members) >= most:
         raise LimitReached("members_per_place", most)
     kind, identifier = place
     membership = Membership(

@@ -13,7 +13,8 @@ from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.store.database import Connection
 
-_SECRETS: Final = frozenset({"invite_code"})
+_LEFT_OUT: Final = frozenset({"invite_code", "kind"})
+"""A secret, and a user's kind: it goes by the name that both forms of a state file have for it, ``user_kind``."""
 _PLACES: Final = ("workspace", "organization", "platform")
 
 
@@ -32,7 +33,7 @@ def export_state(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any
         ("membership", bulk.memberships_by_place(connection)),
         ("invitation", bulk.open_invitations(connection)),
     ):
-        names = {key: field.name for key, field in FIELDS[kind].items() if key not in _SECRETS}
+        names = {key: field.name for key, field in FIELDS[kind].items() if key not in _LEFT_OUT}
         for noun in nouns:
             yield kind, _membership(noun, names) if kind == "membership" else _record(noun, names)
 

@@ -179,8 +179,8 @@ def _let_go_everywhere(tx: Transaction, at: Place, membership: Membership) -> li
     user = membership.user_id
     going = [membership]
     if at.key[0] == "organization":
-        everywhere = membership_rows.of_user(tx.connection, user)
-        going = [each for each in everywhere if at in places.find(tx.facts, each.place).chain[1:]] + going
+        everywhere = [(each, tx.facts.places.get(each.place)) for each in membership_rows.of_user(tx.connection, user)]
+        going = [each for each, where in everywhere if where is not None and at in where.chain[1:]] + going
         # Primary ownership without a membership would outlive all this.
         for owned in sorted(tx.facts.owned.get(user, ()), key=lambda place: place.key):
             if at in owned.chain and all(each.place != owned.key for each in going):

@@ -22,20 +22,25 @@ class UserOrganization:
     role: str
 
 
-def create(tx: Transaction, *, name: str, slug: str = "") -> Organization:
+def create(tx: Transaction, *, name: str, slug: str = "", within: str = "") -> Organization:
     """Create an organization with the actor as its first member; ``slug`` empty: made from the name.
 
     The actor gets the highest owner-like role for organizations, or the default one if the catalog has none.
+    ``within`` is put before the names of fields in complaints.
 
     Raises:
         InvalidArgument: the name or the slug is not what it may be. SlugTaken: the explicit slug is taken.
 
     """
-    name = texts.line("name", name, texts.NAME_MOST, required=True)
+    name = texts.line(f"{within}name", name, texts.NAME_MOST, required=True)
+
+    def taken(base: str) -> set[str]:
+        return organization_rows.slugs_like(tx.connection, base)
+
     organization = Organization(
         id=new_id("organization"),
         name=name,
-        slug=slugs.choose(slug, name, "organization", lambda base: organization_rows.slugs_like(tx.connection, base)),
+        slug=slugs.choose(slug, name, "organization", taken, field=f"{within}slug"),
         is_suspended=False,
         created_at=tx.now,
         updated_at=tx.now,

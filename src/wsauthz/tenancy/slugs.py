@@ -7,7 +7,9 @@ from wsauthz.model.identifiers import slugify
 from wsauthz.tenancy import texts
 
 
-def choose(explicit: str, name: str, fallback: str, taken: Callable[[str], Collection[str]]) -> str:
+def choose(
+    explicit: str, name: str, fallback: str, taken: Callable[[str], Collection[str]], *, field: str = "slug"
+) -> str:
     """Return the explicit slug, or one made from the name, with ``-2``, ``-3`` ... when it is taken.
 
     ``taken`` returns, of the slugs that are the given one or begin with it and ``-``, those that are taken. Whether an
@@ -18,7 +20,7 @@ def choose(explicit: str, name: str, fallback: str, taken: Callable[[str], Colle
 
     """
     if explicit.strip():
-        return texts.slug(explicit)
+        return texts.slug(explicit, field=field)
     # Some letters become several; the number needs room, too.
     base = slugify(name, fallback)[: texts.SLUG_MOST - 10].rstrip("-")
     found = taken(base)

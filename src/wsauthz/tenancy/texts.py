@@ -102,13 +102,13 @@ def email(value: str) -> str:
 
 
 def branding(value: Branding, *, field: str = "settings.branding") -> Branding:
-    """Return the branding with its texts trimmed.
+    """Return the branding with the logo trimmed.
 
     Raises:
         InvalidArgument: the logo is too long, or the colour is not ``#RRGGBB``.
 
     """
-    color = value.primary_color.strip()
+    color = value.primary_color
     if color and not _COLOR.fullmatch(color):
         raise InvalidArgument(f"{field}.primary_color", "must be #RRGGBB")
     return Branding(logo=line(f"{field}.logo", value.logo, URL_MOST), primary_color=color)

@@ -66,12 +66,14 @@ def create(
 
     """
     was_first = is_first_workspace(tx.facts, tx.actor)
+    name = texts.workspace_text("name", name)
     organization = None
     if organization_id:
         _check_organization(tx, organization_id)
     elif new_organization is not None:
         tx.require("organization", "create", PLATFORM)
-        organization = organizations.create(tx, name=new_organization.name or name, slug=new_organization.slug)
+        called, slug_of_it = new_organization.name or name, new_organization.slug
+        organization = organizations.create(tx, name=called, slug=slug_of_it, within="new_organization.")
         organization_id = organization.id
     catalog = tx.rules.catalog
     workspace = _found(
@@ -203,6 +205,7 @@ UNSET: Final[Mapping[str, Any]] = {
     "analysis_epoch": 0,
     "deleted_at": None,
 }
+"""The fields of a workspace that nobody has said anything about."""
 
 
 def _texts(described: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,13 +1,11 @@
-"""Lists of workspaces, as switchers show them: who is where comes from the facts, names from the database."""
+"""Lists of workspaces, as switchers show them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from wsauthz.model.organizations import Organization
-from wsauthz.model.places import PLATFORM, PlaceKey, State
+from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.model.workspaces import Workspace
-from wsauthz.policy.access import highest_role
 from wsauthz.policy.decision import decide, held
 from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.lookup import reachable
@@ -15,30 +13,7 @@ from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import organizations as organization_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy.transaction import Reading
-
-_AT_ONCE: Final = 1_000
-
-Choose = Callable[[Facts, Ruleset, float, str], Iterable[Place]]
-"""The workspaces of a list with an id after the given one, by id; called on the loop, read no further than needed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A workspace in a list, for one user. ``role`` is the highest that counts there; the flags are its own."""
-
-    id: str
-    name: str
-    slug: str
-    image_url: str
-    plan: str
-    role: str
-    is_owner: bool
-    is_active: bool
-    is_suspended: bool
-    state: State
-    organization_id: str | None
-    parent_workspace_id: str | None
-    is_current: bool
+from wsauthz.tenancy.workspace_items import Item, page, show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +57,14 @@ def of_user(
     """
     actor = reading.actor
 
-    def choose(facts: Facts, rules: Ruleset, now: float, after: str) -> Iterator[Place]:
-        found = reachable(facts, actor, after) if include_inherited else own(facts, actor, after)
-        for place in found:
-            counts = _is_own(facts, actor, place) or held(facts, rules, now, actor, place, None)
-            if counts and (not manageable_only or _may(facts, rules, now, "update", actor=actor, place=place.key)):
-                yield place
+    def find(facts: Facts, _rules: Ruleset, _now: float) -> Iterable[Place]:
+        return reachable(facts, actor, after) if include_inherited else own(facts, actor)
 
-    items, has_more = _page(reading, choose, query=query, current=current, after=after, limit=limit)
+    def keep(facts: Facts, rules: Ruleset, now: float, place: Place) -> bool:
+        counts = _is_own(facts, actor, place) or bool(held(facts, rules, now, actor, place, None))
+        return counts and (not manageable_only or _may(facts, rules, now, "update", actor=actor, place=place.key))
+
+    items, has_more = page(reading, find, keep, query=query, current=current, after=after, limit=limit)
     viewable, create, create_child = reading.on_loop(
         lambda facts, rules, now: (
             _may(facts, rules, now, "view", actor=actor, place=("workspace", current)),
@@ -97,7 +72,7 @@ def of_user(
             _may(facts, rules, now, "create_child", actor=actor, place=("workspace", current)),
         )
     )
-    shown = _items(reading, [current], current) if viewable else []
+    shown = show(reading, [current], current) if viewable else []
     return Switcher(
         workspaces=tuple(items),
         has_more=has_more,
@@ -115,29 +90,28 @@ def of_organization(reading: Reading, *, organization_id: str, after: str = "", 
     actor = reading.actor
     place: PlaceKey = ("organization", organization_id)
 
-    def choose(facts: Facts, rules: Ruleset, now: float, after: str) -> Iterable[Place]:
+    def find(facts: Facts, rules: Ruleset, now: float) -> Iterable[Place]:
         roof = facts.places.get(place)
         if roof is None:
-            return []
+            return ()
         asked = decide(facts, rules, now, subject=actor, place=place, resource="organization", action="list_workspaces")
-        if asked.allowed:
-            return _sorted((each for each in roof.below() if each is not roof), after)
-        return [each for each in own(facts, actor, after) if roof in each.chain]
+        return roof.below() if asked.allowed else (each for each in own(facts, actor) if roof in each.chain)
 
-    return _page(reading, choose, after=after, limit=limit)
+    return page(reading, find, _keep_all, after=after, limit=limit)
 
 
 def children(reading: Reading, *, workspace_id: str, after: str = "", limit: int) -> tuple[list[Item], bool]:
     """Return up to ``limit`` children that the actor may view, by id, after an id, and whether there are more."""
     actor = reading.actor
 
-    def choose(facts: Facts, rules: Ruleset, now: float, after: str) -> Iterator[Place]:
+    def find(facts: Facts, _rules: Ruleset, _now: float) -> Iterable[Place]:
         parent = facts.places.get(("workspace", workspace_id))
-        for child in _sorted(parent.children if parent else (), after):
-            if _may(facts, rules, now, "view", actor=actor, place=child.key):
-                yield child
+        return parent.children if parent else ()
 
-    return _page(reading, choose, after=after, limit=limit)
+    def keep(facts: Facts, rules: Ruleset, now: float, place: Place) -> bool:
+        return _may(facts, rules, now, "view", actor=actor, place=place.key)
+
+    return page(reading, find, keep, after=after, limit=limit)
 
 
 def grouped(reading: Reading, *, after: Position | None, limit: int) -> tuple[list[Group], Position | None]:
@@ -157,13 +131,14 @@ def grouped(reading: Reading, *, after: Position | None, limit: int) -> tuple[li
 
     last = (not after[1], after) if after is not None else None
     left = sorted((each for each in found.values() if last is None or position(each) > last), key=position)
-    items = {item.id: item for item in _items(reading, [each.id for each in left[:limit]])}
+    items = {item.id: item for item in show(reading, [each.id for each in left[:limit]])}
     groups: dict[str, list[Item]] = {}
     for workspace in left[:limit]:
         if workspace.id in items:
             groups.setdefault(position(workspace)[1][1], []).append(items[workspace.id])
     goes_on = position(left[limit - 1])[1] if len(left) > limit else None
-    return [Group(organization=organizations.get(roof), workspaces=tuple(each)) for roof, each in groups.items()], goes_on
+    listed = [Group(organization=organizations.get(roof), workspaces=tuple(each)) for roof, each in groups.items()]
+    return listed, goes_on
 
 
 def is_first_workspace(facts: Facts, user: str) -> bool:
@@ -171,75 +146,19 @@ def is_first_workspace(facts: Facts, user: str) -> bool:
     return all(place.key[0] != "workspace" for place in facts.grants.get(user, ()))
 
 
-def own(facts: Facts, user: str, after: str = "") -> list[Place]:
-    """Return the workspaces that the user is a member or the primary owner of, with an id after ``after``, by id."""
-    return _sorted({*facts.grants.get(user, ()), *facts.owned.get(user, ())}, after)
+def own(facts: Facts, user: str) -> set[Place]:
+    """Return the workspaces that the user is a member or the primary owner of."""
+    found = {*facts.grants.get(user, ()), *facts.owned.get(user, ())}
+    return {place for place in found if place.key[0] == "workspace"}
 
 
 def _is_own(facts: Facts, user: str, place: Place) -> bool:
     return place in facts.grants.get(user, ()) or place.owner == user
 
 
-def _sorted(places: Iterable[Place], after: str) -> list[Place]:
-    found = (place for place in places if place.key[0] == "workspace" and place.key[1] > after)
-    return sorted(found, key=lambda place: place.key[1])
+def _keep_all(_facts: Facts, _rules: Ruleset, _now: float, _place: Place) -> bool:
+    return True
 
 
 def _may(facts: Facts, rules: Ruleset, now: float, action: str, *, actor: str, place: PlaceKey) -> bool:
     return decide(facts, rules, now, subject=actor, place=place, resource="workspace", action=action).allowed
-
-
-def _page(
-    reading: Reading, choose: Choose, *, query: str = "", current: str = "", after: str, limit: int
-) -> tuple[list[Item], bool]:
-    """Return the next items of a list, and whether there are more; takes as many steps as the query needs."""
-    part = query.strip().casefold()
-    size = _AT_ONCE if part else limit + 1
-    found: list[Item] = []
-
-    def step(facts: Facts, rules: Ruleset, now: float) -> list[str]:
-        return [place.key[1] for place, _ in zip(choose(facts, rules, now, after), range(size), strict=False)]
-
-    while len(found) <= limit:
-        ids = reading.on_loop(step)
-        items = _items(reading, ids, current)
-        found += [item for item in items if part in item.name.casefold() or part in item.slug]
-        if len(ids) < size:
-            break
-        after = ids[-1]
-    return found[:limit], len(found) > limit
-
-
-def _items(reading: Reading, ids: Sequence[str], current: str = "") -> list[Item]:
-    """Return the workspaces as items, in the order given; those deleted meanwhile are left out."""
-    found = workspace_rows.find_many(reading.connection, ids)
-    actor = reading.actor
-
-    def look(facts: Facts, rules: Ruleset, now: float) -> list[Item]:
-        items = []
-        for each in ids:
-            at = facts.places.get(("workspace", each))
-            if at is not None and each in found:
-                role = highest_role(rules, held(facts, rules, now, actor, at, None))
-                items.append(_item(found[each], at, role=role, is_owner=at.owner == actor, is_current=each == current))
-        return items
-
-    return reading.on_loop(look)
-
-
-def _item(workspace: Workspace, at: Place, *, role: str, is_owner: bool, is_current: bool) -> Item:
-    return Item(
-        id=workspace.id,
-        name=workspace.name,
-        slug=workspace.slug,
-        image_url=workspace.image_url,
-        plan=at.subscription[0] if at.subscription else "",
-        role=role,
-        is_owner=is_owner,
-        is_active=at.is_active,
-        is_suspended=at.is_suspended,
-        state=at.state,
-        organization_id=workspace.organization_id,
-        parent_workspace_id=workspace.parent_workspace_id,
-        is_current=is_current,
-    )

@@ -72,7 +72,7 @@ def import_subscriptions(work: Work) -> None:
             work.refuse(record, f"workspace: there is no workspace {given['workspace_id']!r}")
         before = found.get(given["workspace_id"])
         plan = work.tx.rules.catalog.plans.get(given["plan"])
-        after = replace(before or _new_subscription(work, record), **given, plan_type=plan.type if plan else "")
+        after = replace(before or _new_subscription(work, record), **{**given, "plan_type": plan.type if plan else ""})
         if before is not None and after.plan != before.plan:
             after = replace(after, plan_changed_at=work.tx.now)
         work.keep("subscription", before, after)

@@ -1,0 +1,20 @@
+"""Runs the benchmarks: all of them, or those that are named."""
+
+import argparse
+from importlib import import_module
+
+NAMES = ("decision", "check", "stock", "batch", "start")
+
+
+def main() -> None:
+    """Run them, each with its own set-up, and write RESULTS.md."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; all of them by default")
+    names = parser.parse_args().names or list(NAMES)
+    if unknown := [name for name in names if name not in NAMES]:
+        parser.error(f"unknown: {', '.join(unknown)}")
+    for name in names:
+        import_module(f"bench.{name}").run()
+
+
+main()

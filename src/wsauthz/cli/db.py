@@ -1,0 +1,81 @@
+"""The schema of the database as commands."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import typer
+
+from wsauthz.cli import opening, options
+from wsauthz.cli.failures import Failed
+from wsauthz.store import migrations
+from wsauthz.store.database import UnusableUrl
+
+app = typer.Typer(name="db", rich_markup_mode=None, no_args_is_help=True)
+
+T = TypeVar("T")
+UNFIT: Final = 1
+"""The exit status of a check that found something."""
+
+
+@app.callback()
+def main() -> None:
+    """Bring the database to the schema, and check it.
+
+    \b
+    Example:
+      wsauthz db upgrade --database postgresql://wsauthz@localhost/wsauthz
+      wsauthz db check
+    """
+
+
+@app.command()
+def upgrade(database: options.Database = None) -> None:
+    """Bring the database to the newest schema.
+
+    An SQLite file is made when it is missing. Repeating it changes nothing.
+
+    \b
+    Example:
+      wsauthz db upgrade
+    """
+    url = opening.settings(database).database_url
+    before = _of(migrations.current, url)
+    _of(migrations.upgrade, url)
+    after = _of(migrations.current, url)
+    print(
+        f"The database is at revision {after}." if before != after else f"The database was at revision {after} already."
+    )
+
+
+@app.command()
+def current(database: options.Database = None) -> None:
+    """Print the schema's revision in the database, or none.
+
+    \b
+    Example:
+      wsauthz db current
+    """
+    print(_of(migrations.current, opening.settings(database).database_url) or "none")
+
+
+@app.command()
+def check(database: options.Database = None) -> None:
+    """Tell whether this program can work with the database.
+
+    Exit status: 0 if so, 1 with what is in the way, 2 error.
+
+    \b
+    Example:
+      wsauthz db check
+    """
+    problems = _of(migrations.check, opening.settings(database).database_url)
+    print(*(problems or ["The database has the schema of this program."]), sep="\n")
+    if problems:
+        raise typer.Exit(UNFIT)
+
+
+def _of(ask: Callable[[str], T], url: str) -> T:
+    try:
+        return ask(url)
+    except UnusableUrl as unusable:
+        raise Failed(str(unusable)) from None

@@ -1,0 +1,148 @@
+"""Policy bundles as commands: judged and tested without a database, compared and exported with one."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from wsauthz.cli import opening, options, printing
+from wsauthz.cli.failures import Failed, listed
+from wsauthz.policy.bundle import BundleRefused, read_bundle
+from wsauthz.policy.current import load
+from wsauthz.policy.scenarios import run_scenarios
+from wsauthz.policy.stock import export_policy
+from wsauthz.policy.stock import verify as compare
+from wsauthz.rpc.methods import core_vocabulary
+from wsauthz.store import snapshot
+
+app = typer.Typer(name="policy", rich_markup_mode=None, no_args_is_help=True)
+
+FAILED: Final = 1
+"""The exit status of a bundle, or an answer, that is not as it should be."""
+
+Bundle = Annotated[
+    Path | None, typer.Argument(metavar="[BUNDLE]", help="The bundle's directory; default WSAUTHZ_POLICY.")
+]
+
+
+@app.callback()
+def main() -> None:
+    """Judge, test, verify and export policy bundles.
+
+    \b
+    Example:
+      wsauthz policy validate policies/dam
+      wsauthz policy test policies/dam --coverage
+    """
+
+
+@app.command()
+def validate(bundle: Bundle = None) -> None:
+    """Read, compile and test a bundle as a server does.
+
+    Exit status: 0 if a server would take it, 1 with what is wrong, 2 error.
+
+    \b
+    Example:
+      wsauthz policy validate policies/dam
+    """
+    directory = opening.settings(policy=bundle).policy
+    try:
+        found = load(directory, core_vocabulary())
+    except BundleRefused as refused:
+        print(f"{directory} is refused:", *listed(refused.problems), sep="\n")
+        raise typer.Exit(FAILED) from None
+    print(f"{directory} is valid: {found.catalog.name}, version {found.version}.")
+
+
+@app.command(name="test")
+def run_tests(
+    bundle: Bundle = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help="List the rules that no test exercises.")] = False,
+) -> None:
+    """Run a bundle's tests.yaml, without a database.
+
+    Exit status: 0 if every expectation holds, 1 with those that do not, 2 error.
+
+    \b
+    Example:
+      wsauthz policy test policies/dam --coverage
+    """
+    directory = opening.settings(policy=bundle).policy
+    with opening.bundle_at(directory):
+        found = read_bundle(directory, core_vocabulary())
+        report = run_scenarios(found, time.time())
+    rules = {row.line: row.text for row in found.rules.table.rules}
+    unexercised = sorted(rules.keys() - report.exercised)
+    print(f"{report.scenarios} scenarios, {report.expectations:,} questions, {len(report.failures)} failures.")
+    print(f"{len(rules) - len(unexercised)} of {len(rules)} rules are exercised.")
+    print(*listed(report.failures), sep="\n", end="\n" if report.failures else "")
+    if coverage:
+        for line in unexercised:
+            print(f"  policy.csv:{line}: {rules[line]}")
+    if report.failures:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def verify(
+    questions: Annotated[int, typer.Option("--questions", min=1, help="How many random questions.")] = 1_000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed asks the same questions.")] = 1,
+    database: options.Database = None,
+    policy: options.Policy = None,
+) -> None:
+    """Compare the engine with stock Casbin on the database.
+
+    Both are asked the same random questions. Exit status: 0 if they agree, 1 with the differences, 2 error.
+
+    \b
+    Example:
+      wsauthz policy verify --questions 10000
+    """
+    using = opening.settings(database, policy)
+    with opening.bundle_at(using.policy):
+        bundle = load(using.policy, core_vocabulary())
+    with opening.opened(using.database_url) as opened, opened.read() as connection:
+        rows = list(snapshot.load(connection))
+    found = compare(bundle, rows, count=questions, seed=seed, now=time.time())
+    print(f"{questions:,} questions, {len(found)} differences.")
+    if found:
+        answers = {True: "allow", False: "deny"}
+        printing.table(
+            printing.console(),
+            ("SUBJECT", "PLACE", "RESOURCE", "ACTION", "ENGINE", "CASBIN"),
+            [
+                (each.subject, each.place, each.resource, each.action, answers[each.engine], answers[each.stock])
+                for each in found
+            ],
+        )
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where model.conf and policy.csv go.")],
+    database: options.Database = None,
+    policy: options.Policy = None,
+) -> None:
+    """Write bundle and database as files for any Casbin.
+
+    Plain model.conf and policy.csv, with the facts as rows. Questions are asked like this:
+    enforce("user:ann", "workspace:north", "workspace:north#dam", "dam:asset/42", "read").
+
+    \b
+    Example:
+      wsauthz policy export casbin
+    """
+    using = opening.settings(database, policy)
+    with opening.bundle_at(using.policy):
+        bundle = load(using.policy, core_vocabulary())
+    directory.mkdir(parents=True, exist_ok=True)
+    if directory.resolve() in {using.policy.resolve(), using.policy.resolve().parent}:
+        raise Failed(f"{directory}: is where the bundle itself is; name another directory")
+    with opening.opened(using.database_url) as opened, opened.read() as connection:
+        model, rows = export_policy(bundle, snapshot.load(connection), time.time())
+    (directory / "model.conf").write_text(model, encoding="utf-8")
+    (directory / "policy.csv").write_text(rows, encoding="utf-8")
+    print(f"{directory}: model.conf, policy.csv with {rows.count(chr(10)):,} rows")

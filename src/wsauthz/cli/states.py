@@ -1,0 +1,141 @@
+"""State files as commands: into the database and out of it."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from wsauthz.cli import opening, options, printing
+from wsauthz.cli.failures import Failed
+from wsauthz.cli.state_text import Form, replaced, state_form, write_state
+from wsauthz.policy.problems import Problem, StateRefused
+from wsauthz.policy.state_file import State, read_lines, read_state, state_of
+from wsauthz.replica.writing import write
+from wsauthz.tenancy.exports import export_state
+from wsauthz.tenancy.imports import Counts, import_state
+from wsauthz.tenancy.transaction import Caller
+
+app = typer.Typer(rich_markup_mode=None)
+
+_LONG: Final = 5_000
+"""Records from which on a progress bar is worth its line."""
+_STDIN: Final = "-"
+
+Format = Annotated[Form | None, typer.Option("--format", help="yaml or jsonl; default: what the name ends with.")]
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A state file: .yaml or .jsonl; - is standard input.")],
+    form: Format = None,
+    allow_platform: Annotated[
+        bool, typer.Option("--allow-platform", help="Also import memberships of the platform.")
+    ] = False,
+    database: options.Database = None,
+    policy: options.Policy = None,
+) -> None:
+    """Put a state file into the database, all or nothing.
+
+    It lists users, organizations, workspaces, memberships, invitations and subscriptions. Records that are there get
+    the fields that the file lists, others are made; nothing is deleted. Mistakes are reported together, with their
+    lines, and importing the same file again changes nothing. Running servers notice.
+
+    \b
+    Example:
+      wsauthz import examples/dam.yaml
+      wsauthz demo --workspaces 100 --users 1000 | wsauthz import - --format jsonl
+    """
+    using = opening.settings(database, policy)
+    form = form or state_form(file)
+    with opening.loaded(using) as replica:
+        state = _read(file, form)
+        by = Caller(caller="cli", actor="", method="import")
+        total = sum(map(len, state.records.values()))
+        with _progress("Writing", total) as advance:
+            work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
+            written = write(replica, by, work)
+    _report(written.answer)
+
+
+@app.command(name="export")
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to: .yaml or .jsonl; - is standard output.")],
+    form: Format = None,
+    database: options.Database = None,
+) -> None:
+    """Write the database into a state file that an import takes.
+
+    Everything at one revision, without secrets: no invite codes, tokens or keys. The file has addresses of people, so
+    only its owner may read it.
+
+    \b
+    Example:
+      wsauthz export backup.jsonl
+      wsauthz export - --format yaml
+    """
+    form = form or state_form(file)
+    with opening.opened(opening.settings(database).database_url) as opened, opened.read() as connection:
+        if file == _STDIN:
+            write_state(sys.stdout, form, export_state(connection))
+            return
+        with replaced(Path(file)) as output:
+            count = write_state(output, form, export_state(connection))
+    print(f"{file}: {count:,} records")
+
+
+def _read(file: str, form: Form) -> State:
+    """Return what a file says; reports how far it is with long ones.
+
+    Raises:
+        StateRefused: with every mistake in it. OSError, Failed: it cannot be read.
+
+    """
+    name = "standard input" if file == _STDIN else file
+    try:
+        text = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
+        content = text.decode()
+    except UnicodeDecodeError:
+        raise Failed(f"{name}: is not UTF-8") from None
+    if form is Form.YAML:
+        return read_state(content, "yaml", file=name)
+    problems: list[Problem] = []
+    lines = content.split("\n")
+    with _progress("Reading", len(lines)) as advance:
+        state = state_of(read_lines(_counted(lines, advance), problems, file=name), name)
+    if problems:
+        raise StateRefused(sorted(problems))
+    return state
+
+
+def _counted(lines: list[str], advance: Callable[[int], None]) -> Iterator[str]:
+    for start in range(0, len(lines), 1_000):
+        some = lines[start : start + 1_000]
+        yield from some
+        advance(len(some))
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give a function that is told how many more are done; on a terminal a bar shows it, if there are many."""
+    console = Console(stderr=True)
+    if total < _LONG or not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def _report(counts: Mapping[str, Counts]) -> None:
+    if not any(count.added or count.changed for count in counts.values()):
+        print("Nothing has changed.")
+        return
+    rows = [(kind, f"{each.added:,}", f"{each.changed:,}", f"{each.unchanged:,}") for kind, each in counts.items()]
+    printing.table(printing.console(), ("IMPORTED", "NEW", "CHANGED", "UNCHANGED"), rows)
