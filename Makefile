@@ -24,14 +24,16 @@ help: ## List the targets
 
 # --- the product ------------------------------------------------------------------------------------------------------
 
-run: $(READY) ## Serve the example organisation: migrate, import examples/dam.yaml, serve
+run: $(READY) ## Serve an example: migrate, import examples/dam.yaml, serve
 	@mkdir -p .run
 	@$(BIN)/wsauthz db upgrade
 	@$(BIN)/wsauthz import examples/dam.yaml
-	@echo 'Try, in another terminal:'
-	@echo '  $(BIN)/wsauthz check user-1 workspace-1 dam:asset read'
-	@echo '  $(BIN)/wsauthz explain user-1 workspace-1 dam:asset delete'
-	@echo '  $(BIN)/wsauthz health'
+	@echo
+	@echo 'Who is who is told at the top of examples/dam.yaml. Try, in another terminal:'
+	@echo '  $(BIN)/wsauthz check ann north-press dam:asset delete --trace'
+	@echo '  $(BIN)/wsauthz check cleo south-shop dam:asset update'
+	@echo '  $(BIN)/wsauthz explain dan north analytics:report read'
+	@echo
 	@exec $(BIN)/wsauthz serve
 
 # --- checks -----------------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def _memberships(
         elif kind > 0.83:
             values["is_active"] = False
         elif kind > 0.78:
-            values["expires_at"] = NOW + chance.randint(-50, 350) / 350 * _YEAR
+            values["expires_at"] = NOW + chance.uniform(-0.14, 1) * _YEAR
         yield values
 
 

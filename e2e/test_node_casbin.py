@@ -13,9 +13,9 @@ from typing import Any
 import casbin
 import pytest
 
-from tests.oracle import worlds
+from tests.oracle import bundles, worlds
 from tests.oracle.agreement import load
-from tests.oracle.plain_reading import Question, exists
+from tests.oracle.plain_state import Question, exists
 from tests.oracle.worlds import NOW, World
 from wsauthz.policy import terms
 from wsauthz.policy.stock import export_policy, rules_allow
@@ -34,7 +34,7 @@ def node() -> str:
     return found
 
 
-@pytest.mark.parametrize("directory", [None, *worlds.shipped()], ids=lambda found: found.name if found else "random")
+@pytest.mark.parametrize("directory", [None, *bundles.shipped()], ids=lambda found: found.name if found else "random")
 @pytest.mark.req("REQ-147")
 def test_node_casbin_answers_as_the_engine(node: str, directory: Path | None, tmp_path: Path) -> None:
     world, questions = _world(directory)
@@ -63,7 +63,7 @@ def test_node_casbin_answers_as_the_engine(node: str, directory: Path | None, tm
 def _world(directory: Path | None) -> tuple[World, list[Question]]:
     """Return a world and questions about places and users that the rules alone can answer."""
     chance = Random("node-casbin")
-    bundle = worlds.shipped_bundle(directory) if directory is not None else None
+    bundle = bundles.shipped_bundle(directory) if directory is not None else None
     world = worlds.random_world(chance, size=24, bundle=bundle)
     questions: list[Question] = []
     while len(questions) < QUESTIONS:

@@ -138,6 +138,6 @@ def _database(server_url: str, *, template: str = "template1") -> Iterator[str]:
 
 def _migrate(url: str) -> None:
     """Bring the database at `url` to the newest schema."""
-    from wsauthz.store import migrations  # late, so that tests without a database load no SQL
+    from wsauthz.store.migrations import upgrade  # late, so that tests without a database load no SQL
 
-    migrations.upgrade(url)
+    upgrade(url)

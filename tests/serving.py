@@ -54,7 +54,7 @@ ROOT: Final = Path(__file__).parents[1]
 BUNDLES: Final = ROOT / "policies"
 ACTOR: Final = "x-wsauthz-actor"
 CALL_SECONDS: Final = 10.0
-READY_SECONDS: Final = 20.0
+READY_SECONDS: Final = 30.0
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ T = TypeVar("T")
 # --- clients ----------------------------------------------------------------------------------------------------------
 
 
-class _Defaults(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc's stubs leave its class untyped
+class _Defaults(grpc.UnaryUnaryClientInterceptor):
     """Adds the actor and a deadline to every call that has none."""
 
     def __init__(self, actor: str | None) -> None:
@@ -123,18 +123,24 @@ class Refusal:
         return self.metadata.get("kind", "")
 
 
-def refusal(method: Callable[..., Any], request: Message, **options: Any) -> Refusal:
+def refusal(method: Callable[..., Any], request: Any, **options: Any) -> Refusal:
     """Call a method that must refuse, and return the refusal.
 
     Raises:
         AssertionError: the call was answered.
 
     """
+    answer = attempt(method, request, **options)
+    assert isinstance(answer, Refusal), f"answered instead of refusing: {answer}"
+    return answer
+
+
+def attempt(method: Callable[..., Any], request: Any, **options: Any) -> Any:
+    """Call a method and return its answer, or its refusal."""
     try:
-        answer = method(request, **options)
+        return method(request, **options)
     except grpc.RpcError as error:
         return decode(error)
-    raise AssertionError(f"answered instead of refusing: {answer}")
 
 
 def decode(error: grpc.RpcError) -> Refusal:
@@ -272,7 +278,7 @@ class ServerProcess:
             if self.process is None or self.process.poll() is not None:
                 break
             with grpc.insecure_channel(self.address) as channel:
-                health = health_pb2_grpc.HealthStub(channel)
+                health: Any = health_pb2_grpc.HealthStub(channel)
                 try:
                     answer = health.Check(health_pb2.HealthCheckRequest(), timeout=1)
                 except grpc.RpcError:

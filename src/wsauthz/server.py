@@ -1,17 +1,14 @@
 """The composition root: the only module that knows every part of a server."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Final
 from wsgiref.simple_server import WSGIServer
 
 import grpc
-import watchfiles
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
@@ -21,6 +18,7 @@ from wsauthz.metrics import Metrics
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica.following import Follower
 from wsauthz.replica.replica import Replica
+from wsauthz.replica.watching import look, watch
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.authorization import AuthorizationService
 from wsauthz.rpc.decisions import DecisionIds
@@ -35,22 +33,12 @@ from wsauthz.rpc.workspace_states import WorkspaceStateService
 from wsauthz.rpc.workspaces import WorkspaceService
 from wsauthz.rpc.wrapper import Wrapper
 from wsauthz.settings import Settings
-from wsauthz.store import migrations, revisions
+from wsauthz.store import revisions, schema
 from wsauthz.store.database import Database
-from wsauthz.v1 import (
-    authorization_pb2_grpc,
-    memberships_pb2_grpc,
-    organizations_pb2_grpc,
-    policy_pb2_grpc,
-    settings_pb2_grpc,
-    users_pb2_grpc,
-    workspace_states_pb2_grpc,
-    workspaces_pb2_grpc,
-)
 
 _log = logging.getLogger(__name__)
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_metadata_size", 8 << 10),
     ("grpc.max_concurrent_streams", 1_000),
@@ -74,8 +62,9 @@ class Server:
         """
         self.settings = settings
         self.metrics = Metrics()
+        self._seen = look(settings.policy)
         self.policy = CurrentPolicy(settings.policy, core_vocabulary())
-        migrations.upgrade(settings.database_url)
+        schema.ensure(settings.database_url)
         self.database = Database(settings.database_url)
         self.replica = Replica(self.database, self.policy, self.metrics)
         self._follower = Follower(self.replica, settings.poll_seconds)
@@ -100,8 +89,8 @@ class Server:
         self.replica.load()
         self._follower.start()
         self.metrics.population = self.replica.population
-        self._watching = asyncio.create_task(self._watch())
-        server = grpc.aio.server(options=_OPTIONS)
+        self._watching = asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy))
+        server = grpc.aio.server(options=OPTIONS)
         self._register(server)
         try:
             port = server.add_insecure_port(self.settings.listen)
@@ -141,7 +130,8 @@ class Server:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         await self._follower.stop()
-        self._wrapper.close()
+        # Not on the loop: calls still running hop to it, and would wait for it in vain.
+        await asyncio.get_running_loop().run_in_executor(None, self._wrapper.close)
         if self._scrapes is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)
             self._scrapes.server_close()
@@ -152,20 +142,18 @@ class Server:
         with self.database.read() as connection:
             pages = Pages(revisions.installation(connection).secret)
         replica, metrics, ids = self.replica, self.metrics, DecisionIds()
-        register: Callable[..., None] = self._wrapper.register
-        register(
+        self._wrapper.register(
             server,
-            authorization_pb2_grpc.add_AuthorizationServiceServicer_to_server,
             AuthorizationService(replica, metrics, ids),
             AccessQueries(replica, metrics, pages, ids),
+            UserService(),
+            OrganizationService(pages),
+            WorkspaceService(pages),
+            WorkspaceStateService(),
+            SettingsService(),
+            MembershipService(pages),
+            PolicyService(replica, metrics),
         )
-        register(server, users_pb2_grpc.add_UserServiceServicer_to_server, UserService())
-        register(server, organizations_pb2_grpc.add_OrganizationServiceServicer_to_server, OrganizationService(pages))
-        register(server, workspaces_pb2_grpc.add_WorkspaceServiceServicer_to_server, WorkspaceService(pages))
-        register(server, workspace_states_pb2_grpc.add_WorkspaceStateServiceServicer_to_server, WorkspaceStateService())
-        register(server, settings_pb2_grpc.add_SettingsServiceServicer_to_server, SettingsService())
-        register(server, memberships_pb2_grpc.add_MembershipServiceServicer_to_server, MembershipService(pages))
-        register(server, policy_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(replica, metrics))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         if self.settings.reflection:
             names = (*service_names(), health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
@@ -174,19 +162,6 @@ class Server:
     async def _set_health(self, status: Any) -> None:
         for name in ("", *service_names()):
             await self.health.set(name, status)
-
-    async def _watch(self) -> None:
-        """Read the bundle again whenever its directory, or the model beside it, changes."""
-        loop = asyncio.get_running_loop()
-        directory = self.settings.policy.resolve()
-        while True:
-            with contextlib.suppress(FileNotFoundError):
-                async for _ in watchfiles.awatch(directory.parent, recursive=True, debounce=200):
-                    try:
-                        await loop.run_in_executor(None, self.replica.reload_policy)
-                    except Exception:  # noqa: BLE001 - logged; watching must go on
-                        _log.exception("reading the bundle failed; the last good one stays")
-            await asyncio.sleep(1)  # the directory is gone; it may come back
 
 
 async def serve(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -85,7 +86,11 @@ class Settings:
         if self.metrics_listen and ":" not in self.metrics_listen:
             problems.append("WSAUTHZ_METRICS_LISTEN: must be host:port, or empty")
         positive = ("poll_seconds", "worker_threads", "waiting_requests", "drain_seconds")
-        problems += [f"WSAUTHZ_{name.upper()}: must be above 0" for name in positive if getattr(self, name) <= 0]
+        problems += [
+            f"WSAUTHZ_{name.upper()}: must be a number above 0"
+            for name in positive
+            if not 0 < getattr(self, name) < math.inf
+        ]
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
         return problems

@@ -3,21 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.oracle.plain_reading import (
-    Answer,
-    PlaceKey,
-    Question,
-    State,
-    Unknown,
-    answer,
-    counts,
-    exists,
-    has_module,
-    nodes,
-    own,
-    rows_of,
-    rules_allow,
-)
+from tests.oracle.plain_reading import Answer, answer
+from tests.oracle.plain_rules import Unknown, counts, nodes, rows_of, rules_allow
+from tests.oracle.plain_state import PlaceKey, Question, Row, State, exists, has_module, own
 from tests.oracle.worlds import NOW, World
 from wsauthz.model.errors import UnknownAction, UnknownResource
 from wsauthz.policy.access import access
@@ -55,13 +43,14 @@ def engine(facts: Facts, world: World, question: Question, now: float = NOW) -> 
     assert not decision.allowed or (decision.rule is not None and decision.rule.allows)
     blocked_by: Any = decision.blocked_by.key if decision.blocked_by is not None else None
     reasons = tuple(str(reason) for reason in decision.reasons)
-    return Answer(decision.allowed, reasons, blocked_by, decision.valid_until, decision.warnings)
+    rule = Row(*map(str.strip, decision.rule.text.split(",")[1:])) if decision.rule is not None else None
+    return Answer(decision.allowed, reasons, blocked_by, decision.valid_until, decision.warnings, rule)
 
 
 def plain(world: World, question: Question, now: float = NOW) -> Answer | None:
     """Return the plain reading's answer; None: the question is malformed."""
     try:
-        return answer(world.state, world.policy, question, now)
+        return answer(world.at(now), question)
     except Unknown:
         return None
 
@@ -91,7 +80,7 @@ def stock_differences(world: World, questions: Sequence[Question], now: float = 
             enforcers[pair] = stock_enforcer(world.bundle, rows_about(flattened, *pair))
         stock = ask(enforcers[pair], question.subject, place, question.resource, question.action)
         deactivated = world.state.users.get(question.subject, {}).get("is_active") is False
-        theirs = not deactivated and rules_allow(world.state, world.policy, now, question)
+        theirs = not deactivated and rules_allow(world.at(now), question)
         if stock != theirs:
             found.append(f"{question}\n  stock {stock}\n  plain {theirs}")
     return found
@@ -100,7 +89,7 @@ def stock_differences(world: World, questions: Sequence[Question], now: float = 
 def reverse_differences(world: World, facts: Facts, question: Question, *, page: int, now: float = NOW) -> list[str]:
     """Return, in words, where LookupWorkspaces and LookupSubjects, read page by page, differ from asking one by one."""
     state, rules = world.state, world.bundle.rules
-    asked = {
+    asked: dict[str, Any] = {
         "resource": question.resource,
         "action": question.action,
         "required_module": question.required_module,
@@ -108,7 +97,7 @@ def reverse_differences(world: World, facts: Facts, question: Question, *, page:
     }
 
     def allowed(subject: str, place: PlaceKey) -> bool:
-        return answer(state, world.policy, question._replace(subject=subject, place=place), now).allowed
+        return answer(world.at(now), question._replace(subject=subject, place=place)).allowed
 
     places = sorted(key for key in state.workspaces if allowed(question.subject, ("workspace", key)))
     found = _pages(lambda after: workspaces(facts, rules, now, subject=question.subject, after=after, **asked))
@@ -147,17 +136,18 @@ def access_differences(world: World, facts: Facts, subject: str, place: PlaceKey
         kind.name: tuple(
             action
             for action in sorted(kind.actions)
-            if answer(state, policy, Question(subject, place, kind.name, action), now).allowed
+            if answer(world.at(now), Question(subject, place, kind.name, action)).allowed
         )
         for kind in kinds
     }
     held = {
-        module: nodes(state, policy, now, subject, place, module)
-        for module in (*policy.catalog.get("modules", {}), None)
+        module: nodes(world.at(now), subject, place, module) for module in (*policy.catalog.get("modules", {}), None)
     }
     everything = set() if refused else held[None]
     mine = [row for row in rows_of(state, subject, place) if counts(row, now)]
+    ranks = {"role:" + name: (role["rank"], name) for name, role in policy.catalog.get("roles", {}).items()}
     expected = {
+        "role": max((ranks[node] for node in everything if node in ranks), default=(0, ""))[1],
         "allowed": {kind: actions for kind, actions in asked.items() if actions},
         "roles": everything,
         "permissions": tuple(sorted(node.removeprefix("perm:") for node in everything if node.startswith("perm:"))),
@@ -197,6 +187,7 @@ def picture(facts: Facts) -> dict[str, Any]:
     return {
         "places": places,
         "users": dict(facts.users),
+        "deactivated": set(facts.deactivated),
         "grants": {user: {place.key: grant for place, grant in held.items()} for user, held in facts.grants.items()},
         "owned": {user: {place.key for place in owned} for user, owned in facts.owned.items()},
         "roles": +facts.roles,

@@ -8,6 +8,7 @@ from tests.oracle.plain_state import (
     Case,
     PlaceKey,
     Question,
+    Row,
     effective_state,
     exists,
     has_module,
@@ -30,6 +31,8 @@ class Answer(NamedTuple):
     blocked_by: PlaceKey | None = None
     valid_until: float | None = None
     warnings: tuple[str, ...] = ()
+    rule: Row | None = None
+    """The first row of policy.csv that allows, or the first that denies."""
 
 
 def answer(case: Case, question: Question) -> Answer:
@@ -49,9 +52,10 @@ def answer(case: Case, question: Question) -> Answer:
         return Answer(False, ("WORKSPACE_NOT_FOUND",))
     warnings = tuple(_warnings(case, question))
     if _allows(case, question):
-        return Answer(True, valid_until=_valid_until(case, question), warnings=warnings)
+        return Answer(True, (), None, _valid_until(case, question), warnings, _rule(case, question, "allow"))
     reasons = tuple(reason for reason, applies in _everything(case, question) if applies)
-    return Answer(False, reasons, _blocker(case, question, reasons[0]), None, warnings)
+    rule = _rule(case, question, "deny") if "DENIED_BY_RULE" in reasons else None
+    return Answer(False, reasons, _blocker(case, question, reasons[0]), None, warnings, rule)
 
 
 def _allows(case: Case, question: Question) -> bool:
@@ -139,12 +143,17 @@ def _blocker(case: Case, question: Question, reason: str) -> PlaceKey | None:
         row = subscription(state, at)
         found = [("workspace", row["workspace_id"]) if row is not None else at]
     elif reason == "DENIED_BY_RULE":
-        held = nodes(case, question.subject, at, module)
-        first = matching(case, question, held, effective_state(state, at), "deny")[0]
-        found = [above for above in path(state, at) if name_of(above) == first.place]
+        denies = _rule(case, question, "deny").place
+        found = [above for above in path(state, at) if name_of(above) == denies]
     elif reason == "CHILD_WORKSPACES_NOT_ALLOWED":
         found = [at]
     return found[0] if found else None
+
+
+def _rule(case: Case, question: Question, effect: str) -> Row:
+    """Return the first row in the file that matches."""
+    held = nodes(case, question.subject, question.at, question.module)
+    return matching(case, question, held, effective_state(case.state, question.at), effect)[0]
 
 
 def _valid_until(case: Case, question: Question) -> float | None:

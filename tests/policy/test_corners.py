@@ -1,13 +1,15 @@
-"""Where a plausible engine would answer otherwise: each question is put to the engine, stock Casbin and the plain reading."""
+"""Where a plausible engine would answer otherwise; engine, stock Casbin and plain reading are asked alike."""
 
 from typing import Any
 
 import pytest
 
 from tests.oracle.agreement import differences, engine, load, stock_differences
-from tests.oracle.plain_reading import PLATFORM, PlaceKey, Question, State, read_policy
-from tests.oracle.worlds import NOW, ROOT, World, core
+from tests.oracle.bundles import ROOT, core
+from tests.oracle.plain_state import PLATFORM, PlaceKey, Question, State, read_policy
+from tests.oracle.worlds import NOW, World
 from wsauthz.policy.bundle import build_bundle
+from wsauthz.policy.guards import check_route
 
 CATALOG = """
 name = "corners"
@@ -55,6 +57,10 @@ actions = ["edit"]
 requires_feature = "branding"
 [resources."analytics:report"]
 actions = ["read"]
+[[guards.modules]]
+fails = "MODULE_NOT_ENABLED"
+status = 302
+redirect = "/{id}/settings"
 [plans.free]
 type = "free"
 [plans.pro]
@@ -318,6 +324,12 @@ def test_an_allow_lasts_no_longer_than_the_module_that_it_needs() -> None:
     assert found(case, "dam:asset read", module="analytics").valid_until == NOW + 5
 
 
+def test_an_allow_lasts_no_longer_than_the_role_that_gives_it_though_another_stays() -> None:
+    case = world(*TREE, member(C, "viewer", expires_at=NOW + 900), member(P, "admin", expires_at=NOW + 60))
+    assert found(case, "analytics:report read").valid_until == NOW + 60
+    assert found(case, "dam:asset read").valid_until == NOW + 900
+
+
 def test_an_allow_does_not_hang_on_a_membership_beside_ownership() -> None:
     case = world(*TREE, member(C, "viewer", user="boss", expires_at=NOW + 5))
     assert found(case, "dam:asset read", user="boss").valid_until is None
@@ -349,6 +361,20 @@ def test_a_rule_about_one_object_is_about_no_other_and_not_about_the_type() -> N
     assert why(case, "event/4/2 read") == ()
     for other in ("event", "event/", "event/4", "event/4/", "event/4/22"):
         assert why(case, f"{other} read") == ("ROLE_INSUFFICIENT",)
+
+
+def test_a_rule_about_one_object_in_one_place_holds_below_it_too() -> None:
+    case = world(*TREE, member(P, "admin"), rules=("p, role:viewer, workspace:c, dam:asset/42, read, any, deny",))
+    for place, expected in ((P, ()), (C, ("DENIED_BY_RULE",)), (D, ("DENIED_BY_RULE",))):
+        assert why(case, "dam:asset/42 read", place) == expected
+        assert why(case, "dam:asset/4 read", place) == ()
+
+
+def test_of_several_denies_the_first_row_is_named_and_its_place_blocks() -> None:
+    rules = ("p, role:viewer, workspace:p, event/*, read, any, deny", "p, role:viewer, workspace:c, *, *, any, deny")
+    case = world(*TREE, member(P, "admin"), rules=rules)
+    assert found(case, "event read", D).blocked_by == P
+    assert found(world(*TREE, member(P, "admin"), rules=rules[::-1]), "event read", D).blocked_by == C
 
 
 def test_the_nearest_subscription_counts_and_an_expired_one_only_warns() -> None:
@@ -383,3 +409,13 @@ def test_sixteen_levels_are_not_too_many_for_a_role_to_flow() -> None:
     stopped = (*chain[:8], workspace("w8", "w7", is_suspended=True), *chain[9:], member(PLATFORM, "admin"))
     answer = found(world(*stopped), "dam:asset read", ("workspace", "w15"))
     assert (answer.reasons, answer.blocked_by) == (("WORKSPACE_SUSPENDED",), ("workspace", "w8"))
+
+
+def test_a_route_guard_names_the_place_that_lacks_the_required_module() -> None:
+    case = world(workspace("p", modules=["analytics"]), workspace("c", "p"), member(P, "admin"))
+    facts, rules = load(case.state), case.bundle.rules
+    asked: dict[str, Any] = {"subject": "ann", "workspace_id": "c", "guards": ["modules"]}
+    route = check_route(facts, rules, NOW, required_module="dam", **asked)
+    assert (route.guard, route.decision.reasons) == ("modules", ("MODULE_NOT_ENABLED",))
+    assert route.decision.blocked_by is facts.places["workspace", "p"]
+    assert check_route(facts, rules, NOW, required_module="analytics", **asked).decision.allowed

@@ -44,13 +44,28 @@ def fill(database_url: str, state: State, catalog: Catalog) -> None:
 def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
     for record in state.records["organization"]:
         given = record.given
-        values = {"name": given["id"], "slug": given["id"], "is_suspended": False, **given, **_TIMES, "deleted_at": None}
+        values = {
+            "name": given["id"],
+            "slug": given["id"],
+            "is_suspended": False,
+            **given,
+            **_TIMES,
+            "deleted_at": None,
+        }
         organizations.add(connection, Organization(**values))
     for record in by_depth(state.records["workspace"])[0]:
         workspaces.add(connection, _workspace(record.given, catalog))
     for record in state.records["user"]:
-        usual = {"kind": UserKind.HUMAN, "is_active": True, "email": None, "email_verified": False, "name": ""}
-        users.add(connection, User(**{**usual, "image_url": "", "default_workspace_id": None, **record.given, **_TIMES}))
+        usual: dict[str, Any] = {
+            "kind": UserKind.HUMAN,
+            "is_active": True,
+            "email": None,
+            "email_verified": False,
+            "name": "",
+        }
+        users.add(
+            connection, User(**{**usual, "image_url": "", "default_workspace_id": None, **record.given, **_TIMES})
+        )
     for number, record in enumerate(state.records["membership"]):
         usual = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": _NOW}
         values = {"id": f"member_{number}", **usual, **record.given, **_TIMES, "deleted_at": None}

@@ -1,4 +1,4 @@
-"""Tenants made through the API: what most tests of management RPCs begin with. Every id is new, so tests can share a server."""
+"""Tenants made through the API: what most tests of management RPCs begin with; every id is new."""
 
 import secrets
 from typing import Any
@@ -52,7 +52,7 @@ class Tenants:
     def member(self, by: str, workspace: str = "", *, organization: str = "", user: str = "", **fields: Any) -> str:
         """Add a user (by default a new one) to a workspace or an organization and return its id."""
         user = user or self.user("member")
-        place = {"organization_id": organization} if organization else {"workspace_id": workspace}
+        place: dict[str, Any] = {"organization_id": organization} if organization else {"workspace_id": workspace}
         self.client(by).memberships.AddMember(memberships_pb2.AddMemberRequest(user_id=user, **place, **fields))
         return user
 

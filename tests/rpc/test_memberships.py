@@ -215,7 +215,6 @@ def test_every_way_into_a_workspace_ensures_a_membership_of_the_organization(dam
 # --- the ceiling ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("REQ-029")
 @pytest.mark.parametrize(
     "more",
     [
@@ -557,7 +556,10 @@ def test_members_of_a_foreign_workspace_are_members_of_none(dam: Tenants) -> Non
     for first, second in (
         (removing(dam, stranger, workspace, owner), removing(dam, stranger, "workspace_x", owner)),
         (adding(dam, stranger, workspace, "a"), adding(dam, stranger, "workspace_x", "a")),
-        (updating(dam, stranger, workspace, owner, role="viewer"), updating(dam, stranger, "workspace_x", owner, role="viewer")),
+        (
+            updating(dam, stranger, workspace, owner, role="viewer"),
+            updating(dam, stranger, "workspace_x", owner, role="viewer"),
+        ),
     ):
         assert first == second
         assert (first.code, first.reason) == (NOT_FOUND, "WORKSPACE_NOT_FOUND")
@@ -578,9 +580,10 @@ def test_members_of_an_organization_are_managed_the_same_way(dam: Tenants) -> No
     request.update_mask.paths.append("role")
     assert client.UpdateMember(request).membership.role == "organization-owner"
     client.RemoveMember(pb.RemoveMemberRequest(organization_id=organization, user_id=user))
-    assert dam.client(user).organizations.ListUserOrganizations(
-        organizations_pb2.ListUserOrganizationsRequest()
-    ) == organizations_pb2.ListUserOrganizationsResponse()
+    assert (
+        dam.client(user).organizations.ListUserOrganizations(organizations_pb2.ListUserOrganizationsRequest())
+        == organizations_pb2.ListUserOrganizationsResponse()
+    )
 
 
 @pytest.mark.parametrize("role", ["admin", "viewer", "owner"])

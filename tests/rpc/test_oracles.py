@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 
-from tests.oracle import worlds
+from tests.oracle import bundles, worlds
 from tests.oracle.agreement import load
-from tests.oracle.plain_reading import PLATFORM, Answer, PlaceKey, Question, answer, exists
+from tests.oracle.plain_reading import Answer, answer
+from tests.oracle.plain_state import PLATFORM, PlaceKey, Question, exists
 from tests.oracle.worlds import World
+from tests.policy.test_corners import member, workspace, world
 from wsauthz.metrics import Metrics
 from wsauthz.policy.current import CurrentPolicy
+from wsauthz.policy.decision import decide
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.authorization import AuthorizationService
-from wsauthz.rpc.decisions import DecisionIds
+from wsauthz.rpc.decisions import DecisionIds, Denials
 from wsauthz.rpc.pages import Pages
 from wsauthz.store.database import Database
 from wsauthz.tenancy.transaction import Caller
@@ -25,14 +28,14 @@ from wsauthz.v1 import authorization_pb2 as pb
 PER_WORLD = 50
 BY = Caller(caller="test", actor="", method="Check")
 GETS = {"workspace": "workspace_id", "organization": "organization_id"}
-BUNDLES = [None, *worlds.shipped()]
+BUNDLES = [None, *bundles.shipped()]
 
 
 class Services:
     """The two servicers over a replica whose facts and clock are a world's."""
 
     def __init__(self, database: Database, directory: Path) -> None:
-        self.replica = Replica(database, CurrentPolicy(directory, worlds.core()), Metrics())
+        self.replica = Replica(database, CurrentPolicy(directory, bundles.core()), Metrics())
         self.replica.now = lambda: worlds.NOW  # type: ignore[method-assign]  # the worlds have a clock of their own
         metrics, ids = Metrics(), DecisionIds()
         self.checks = AuthorizationService(self.replica, metrics, ids)
@@ -108,17 +111,17 @@ def database(sqlite_url: str) -> Iterator[Database]:
     found.close()
 
 
-def compare(database: Database, directory: Path, bundle: Any, count: int, seed: str) -> None:
+def compare(database: Database, directory: Path, found: Any, count: int, seed: str) -> None:
     """Compare ``count`` questions over worlds of one bundle."""
     services = Services(database, directory)
     for number in range(0, count, PER_WORLD):
         chance = Random(f"{seed} {number}")
-        world = worlds.random_world(chance, size=chance.choice([2, 6, 12]), bundle=bundle)
+        world = worlds.random_world(chance, size=chance.choice([2, 6, 12]), bundle=found)
         services.replica.facts = load(world.state)
         questions = [worlds.random_question(chance, world) for _ in range(PER_WORLD)]
         # To the edge, a place without an id is none.
         questions = [q._replace(place=None) if q.place in {(kind, "") for kind in GETS} else q for q in questions]
-        expected = [answer(world.state, world.policy, question, worlds.NOW) for question in questions]
+        expected = [answer(world.at(), question) for question in questions]
         batch = services.batch(questions)
         for question, plain, batched in zip(questions, expected, batch, strict=True):
             compare_one(services, world, question, plain, batched)
@@ -154,7 +157,7 @@ def compare_one(
 
 @pytest.mark.parametrize("directory", BUNDLES, ids=lambda found: found.name if found else "random")
 def test_every_rpc_answers_as_the_plain_reading(database: Database, directory: Path | None, tmp_path: Path) -> None:
-    compare_bundles(database, directory, tmp_path, bundles=3, count=200)
+    compare_bundles(database, directory, tmp_path, drawn=3, count=200)
 
 
 @pytest.mark.soak
@@ -162,18 +165,30 @@ def test_every_rpc_answers_as_the_plain_reading(database: Database, directory: P
 def test_every_rpc_answers_as_the_plain_reading_long(
     database: Database, directory: Path | None, tmp_path: Path
 ) -> None:
-    compare_bundles(database, directory, tmp_path, bundles=200, count=200)
+    compare_bundles(database, directory, tmp_path, drawn=200, count=200)
 
 
-def compare_bundles(database: Database, directory: Path | None, tmp_path: Path, *, bundles: int, count: int) -> None:
+def compare_bundles(database: Database, directory: Path | None, tmp_path: Path, *, drawn: int, count: int) -> None:
     """Compare with the shipped bundle in the directory, or with bundles made at random."""
     if directory is not None:
-        compare(database, directory, worlds.shipped_bundle(directory), bundles * count, "rpc")
+        compare(database, directory, bundles.shipped_bundle(directory), drawn * count, "rpc")
         return
-    for number in range(bundles):
-        bundle = worlds.random_bundle(Random(f"rpc {number}"))
+    for number in range(drawn):
+        bundle = bundles.random_bundle(Random(f"rpc {number}"))
         folder = tmp_path / str(number) / "random"
         folder.mkdir(parents=True)
         for name, text in bundle[0].files.items():
             (folder if name != "model.conf" else folder.parent).joinpath(name).write_text(text, "utf-8")
         compare(database, folder, bundle, count, f"rpc {number}")
+
+
+def test_a_denial_that_was_made_before_names_the_module_that_is_missing_now() -> None:
+    def missing(modules: list[str]) -> str:
+        case = world(workspace("c", modules=modules), member(("workspace", "c"), "admin"))
+        asked = {"resource": "dam:asset", "action": "read", "required_module": "analytics"}
+        decision = decide(load(case.state), rules, worlds.NOW, subject="ann", place=("workspace", "c"), **asked)
+        return denials.denial(rules, decision, **asked).remedy.module
+
+    denials, rules = Denials(), world().bundle.rules
+    assert missing([]) == "dam"
+    assert missing(["dam"]) == "analytics"

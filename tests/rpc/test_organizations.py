@@ -55,9 +55,7 @@ def test_a_taken_slug_is_refused(dam: Tenants) -> None:
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 256])
 def test_a_name_has_1_to_255_characters(dam: Tenants, name: str) -> None:
-    refused = refusal(
-        dam.client(dam.user()).organizations.CreateOrganization, pb.CreateOrganizationRequest(name=name)
-    )
+    refused = refusal(dam.client(dam.user()).organizations.CreateOrganization, pb.CreateOrganizationRequest(name=name))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("name",))
 
 

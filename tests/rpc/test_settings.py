@@ -123,7 +123,11 @@ def test_a_module_the_plan_lacks(dam: Tenants, workspace: str) -> None:
 
 
 def test_a_plan_without_a_list_limits_nothing(dam: Tenants) -> None:
-    assert set_modules(dam, "olaf", "paid", "dam", "analytics", "collaboration") == ["dam", "analytics", "collaboration"]
+    assert set_modules(dam, "olaf", "paid", "dam", "analytics", "collaboration") == [
+        "dam",
+        "analytics",
+        "collaboration",
+    ]
 
 
 def test_members_do_not_set_modules_but_permitted_ones_do(dam: Tenants) -> None:

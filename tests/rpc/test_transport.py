@@ -1,8 +1,9 @@
-"""What a server does with calls that no application makes on purpose, and what it tells when something breaks inside."""
+"""What a server does with calls that no application makes on purpose, and what it tells when something breaks."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from tests.postgres import execute
 from tests.rpc.tenants import Tenants
-from tests.serving import ACTOR, BUNDLES, Serving, ServerProcess, refusal
+from tests.serving import ACTOR, BUNDLES, Refusal, ServerProcess, Serving, attempt, refusal
 from wsauthz.v1 import authorization_pb2, memberships_pb2, users_pb2, workspaces_pb2
 
 CHECK = authorization_pb2.CheckRequest(subject="ann", workspace_id="w", resource="workspace", action="view")
@@ -22,17 +23,16 @@ CHECK = authorization_pb2.CheckRequest(subject="ann", workspace_id="w", resource
 
 
 def test_health_is_told_of_the_server_and_of_every_service(sqlite_dam: Tenants) -> None:
-    health = health_pb2_grpc.HealthStub(sqlite_dam.server.channel)
+    health: Any = health_pb2_grpc.HealthStub(sqlite_dam.server.channel)
     for service in ("", "wsauthz.v1.AuthorizationService", "wsauthz.v1.PolicyService", "wsauthz.v1.UserService"):
         answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    with pytest.raises(grpc.RpcError) as refused:
-        health.Check(health_pb2.HealthCheckRequest(service="wsauthz.v1.Nothing"), timeout=5)
-    assert refused.value.code() == grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]  # of a call
+    refused = refusal(health.Check, health_pb2.HealthCheckRequest(service="wsauthz.v1.Nothing"), timeout=5)
+    assert refused.code == grpc.StatusCode.NOT_FOUND
 
 
 def reflected(server: Serving) -> set[str]:
-    stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(server.channel)
     answers = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=5)
     return {service.name for answer in answers for service in answer.list_services_response.service}
 
@@ -40,12 +40,16 @@ def reflected(server: Serving) -> set[str]:
 def test_reflection_is_off(sqlite_dam: Tenants) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         reflected(sqlite_dam.server)
-    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]  # of a call
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_reflection_is_there_when_asked_for(sqlite_url: str) -> None:
     with Serving(sqlite_url, BUNDLES / "dam", reflection=True) as server:
-        assert {"wsauthz.v1.AuthorizationService", "wsauthz.v1.MembershipService", "grpc.health.v1.Health"} <= reflected(server)
+        assert {
+            "wsauthz.v1.AuthorizationService",
+            "wsauthz.v1.MembershipService",
+            "grpc.health.v1.Health",
+        } <= reflected(server)
 
 
 # --- too much ---------------------------------------------------------------------------------------------------------
@@ -66,29 +70,28 @@ def test_metadata_above_its_limit_is_refused_and_others_are_served(sqlite_dam: T
 
 
 def test_a_body_that_is_no_message_is_refused_without_a_word_of_the_inside(sqlite_dam: Tenants) -> None:
-    call = sqlite_dam.server.channel.unary_unary("/wsauthz.v1.AuthorizationService/Check")
-    refused = refusal(call, b"\xff\xff\xff\xff", timeout=5)  # type: ignore[arg-type]  # on purpose
+    call: Any = sqlite_dam.server.channel.unary_unary("/wsauthz.v1.AuthorizationService/Check")
+    refused = refusal(call, b"\xff\xff\xff\xff", timeout=5)
     assert refused.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT}
     assert "Traceback" not in refused.message
     assert "wsauthz" not in refused.message
 
 
 def test_a_method_that_does_not_exist(sqlite_dam: Tenants) -> None:
-    call = sqlite_dam.server.channel.unary_unary("/wsauthz.v1.AuthorizationService/Nothing")
-    assert refusal(call, b"", timeout=5).code == grpc.StatusCode.UNIMPLEMENTED  # type: ignore[arg-type]  # raw
+    call: Any = sqlite_dam.server.channel.unary_unary("/wsauthz.v1.AuthorizationService/Nothing")
+    assert refusal(call, b"", timeout=5).code == grpc.StatusCode.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud7ff", "\U0010ffff", "x\u202ey", "\r\n"])
 def test_odd_text_in_a_name_is_stored_or_refused_but_never_breaks(dam: Tenants, text: str) -> None:
     owner = dam.user()
     request = workspaces_pb2.CreateWorkspaceRequest(name=f"North {text} South")
-    try:
-        made = dam.client(owner).workspaces.CreateWorkspace(request).workspace
-    except grpc.RpcError as error:
-        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]  # of a call
+    made = attempt(dam.client(owner).workspaces.CreateWorkspace, request)
+    if isinstance(made, Refusal):
+        assert (made.code, made.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("name",))
     else:
-        found = dam.client(owner).workspaces.GetWorkspace(workspaces_pb2.GetWorkspaceRequest(workspace_id=made.id))
-        assert found.workspace.name == made.name
+        again = workspaces_pb2.GetWorkspaceRequest(workspace_id=made.workspace.id)
+        assert dam.client(owner).workspaces.GetWorkspace(again).workspace.name == made.workspace.name
 
 
 # --- something is broken ----------------------------------------------------------------------------------------------
@@ -112,24 +115,23 @@ def test_what_breaks_inside_is_told_by_an_incident_and_nothing_else(database_url
         workspace = tenants.workspace(owner).id
         drop(database_url, table)
         client = tenants.client(owner)
-        requests = [
+        requests: list[tuple[Callable[..., Any], Any]] = [
             (client.memberships.ListMembers, memberships_pb2.ListMembersRequest(workspace_id=workspace)),
             (client.users.GetUser, users_pb2.GetUserRequest(user_id=owner)),
             (client.users.UpsertUser, users_pb2.UpsertUserRequest(user_id=owner, name="Other")),
             (client.memberships.AddMember, memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="x")),
         ]
         for method, request in requests:
-            try:
-                method(request)
-            except grpc.RpcError:
-                refused = refusal(method, request)
-                assert refused.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE}
-                text = f"{refused.message} {refused.metadata}".lower()
-                for secret in (table, "sql", "select", "relation", "psycopg", "no such", owner, workspace, "traceback"):
-                    assert secret not in text
-                if refused.code == grpc.StatusCode.INTERNAL:
-                    assert refused.reason == "INTERNAL"
-                    assert refused.metadata["incident"] in refused.message
+            found = attempt(method, request)
+            if not isinstance(found, Refusal):
+                continue
+            assert found.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE}
+            text = f"{found.message} {found.metadata}".lower()
+            for secret in (table, "sql", "select", "relation", "psycopg", "no such", owner, workspace, "traceback"):
+                assert secret not in text
+            if found.code == grpc.StatusCode.INTERNAL:
+                assert found.reason == "INTERNAL"
+                assert found.metadata["incident"] in found.message
         assert refusal(*requests[0]).code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE}
         assert tenants.reason(owner, workspace, "dam:asset delete") == ""
 
@@ -159,14 +161,9 @@ def test_a_process_serves_until_it_is_asked_to_stop(sqlite_url: str) -> None:
         client.users.UpsertUser(users_pb2.UpsertUserRequest(user_id="ann"))
         made = client.workspaces.CreateWorkspace(workspaces_pb2.CreateWorkspaceRequest(name="North")).workspace
         assert process.terminate() == 0
-        assert process.start() < 10
+        process.start()
         again = process.client("ann").workspaces.GetWorkspace(workspaces_pb2.GetWorkspaceRequest(workspace_id=made.id))
         assert again.workspace == made
-        process.kill()
-        assert process.start() < 10
-        assert process.client("ann").authorization.Check(
-            authorization_pb2.CheckRequest(subject="ann", workspace_id=made.id, resource="workspace", action="view")
-        ).decision == authorization_pb2.DECISION_ALLOW
 
 
 def test_an_actor_in_another_case_of_the_header_is_the_same_header(sqlite_dam: Tenants) -> None:

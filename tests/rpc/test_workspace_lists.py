@@ -134,13 +134,14 @@ def test_a_token_is_for_one_actor_and_one_filter(dam: Tenants) -> None:
             dam.workspace(actor, f"Page {number}")
     token = listed(dam, user, page_size=1).next_page_token
     assert listed(dam, user, page_size=2, page_token=token).workspaces
-    for actor, fields in (
+    wrong: list[tuple[str, dict[str, Any]]] = [
         (other, {"page_token": token}),
         (user, {"page_token": token, "query": "page"}),
         (user, {"page_token": token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]}),
         (user, {"page_token": "nonsense"}),
         (user, {"page_token": token + "x"}),
-    ):
+    ]
+    for actor, fields in wrong:
         refused = refusal(dam.client(actor).workspaces.ListUserWorkspaces, pb.ListUserWorkspacesRequest(**fields))
         assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("page_token",))
 
@@ -153,7 +154,7 @@ def test_a_negative_page_is_refused_and_a_large_one_is_cut(dam: Tenants) -> None
     assert len(listed(dam, user, page_size=1_000_000).workspaces) == 1
 
 
-# --- ListOrganizationWorkspaces, ListAllUserWorkspaces ------------------------------------------------------------------
+# --- ListOrganizationWorkspaces, ListAllUserWorkspaces ----------------------------------------------------------------
 
 
 def in_organization(tenants: Tenants, actor: str, organization: str, **fields: Any) -> list[str]:

@@ -22,7 +22,7 @@ def calling(tenants: Tenants, actor: str, verb: str, workspace: str, **fields: A
     return refusal(getattr(tenants.client(actor).states, f"{verb}Workspace"), request)
 
 
-def state(tenants: Tenants, workspace: str) -> places_pb2.State:
+def state(tenants: Tenants, workspace: str) -> places_pb2.State.ValueType:
     request = workspaces_pb2.GetWorkspaceRequest(workspace_id=workspace)
     return tenants.operator.workspaces.GetWorkspace(request).state
 

@@ -188,7 +188,10 @@ def test_an_unknown_module_is_refused(dam: Tenants) -> None:
 @pytest.mark.req("REQ-090")
 def test_the_modules_given_are_the_modules(dam: Tenants) -> None:
     user = dam.user()
-    assert list(create(dam, user, name="Oak", modules=modules("analytics", "dam")).workspace.modules) == ["analytics", "dam"]
+    assert list(create(dam, user, name="Oak", modules=modules("analytics", "dam")).workspace.modules) == [
+        "analytics",
+        "dam",
+    ]
     assert not create(dam, user, name="Oak", modules=modules()).workspace.modules
 
 
@@ -420,7 +423,9 @@ def test_only_white_space_makes_nothing_stale(dam: Tenants) -> None:
     assert (answer.revision, answer.workspace.updated_at) == (before, made.updated_at)
 
 
-@pytest.mark.parametrize("path", ["is_suspended", "owner_user_id", "modules", "id", "nonsense", "settings", "*", "slug"])
+@pytest.mark.parametrize(
+    "path", ["is_suspended", "owner_user_id", "modules", "id", "nonsense", "settings", "*", "slug"]
+)
 def test_other_fields_are_not_to_be_updated(dam: Tenants, path: str) -> None:
     owner = dam.user()
     refused = updating(dam, owner, dam.workspace(owner).id, path)
@@ -434,7 +439,9 @@ def test_an_empty_mask_is_refused(dam: Tenants) -> None:
     assert (refused.code, refused.fields) == (INVALID, ("update_mask",))
 
 
-@pytest.mark.parametrize(("field", "value"), [("name", ""), ("phone", "1" * 51), ("social_x", "x" * 256), ("notes", "x" * 10_001)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("name", ""), ("phone", "1" * 51), ("social_x", "x" * 256), ("notes", "x" * 10_001)]
+)
 def test_an_update_that_does_not_fit_is_refused(dam: Tenants, field: str, value: str) -> None:
     owner = dam.user()
     refused = updating(dam, owner, dam.workspace(owner).id, field, **{field: value})

@@ -10,7 +10,7 @@ import pytest
 from tests.rpc.conftest import MakeDatabase
 from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import STATE, Tenants
-from tests.serving import ACTOR, BUNDLES, Serving, refusal
+from tests.serving import ACTOR, BUNDLES, Refusal, Serving, attempt, refusal
 from wsauthz.policy.bundle import read_bundle
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.v1 import authorization_pb2, memberships_pb2, organizations_pb2, users_pb2
@@ -34,9 +34,10 @@ def pair(make_database: MakeDatabase) -> Iterator[tuple[Tenants, Tenants]]:
 
 @pytest.mark.req("REQ-085")
 def test_without_an_actor_nothing_is_managed(sqlite_dam: Tenants) -> None:
-    refused = refusal(sqlite_dam.client().workspaces.CreateWorkspace, pb.CreateWorkspaceRequest(name="N"))
-    assert (refused.code, refused.reason, refused.kind) == (UNAUTHENTICATED, "ACTOR_REQUIRED", "AuthError")
-    assert refused.domain == "wsauthz"
+    for actor in (None, ""):
+        refused = refusal(sqlite_dam.client(actor).workspaces.CreateWorkspace, pb.CreateWorkspaceRequest(name="N"))
+        assert (refused.code, refused.reason, refused.kind) == (UNAUTHENTICATED, "ACTOR_REQUIRED", "AuthError")
+        assert refused.domain == "wsauthz"
 
 
 @pytest.mark.req("REQ-085")
@@ -48,7 +49,7 @@ def test_two_actors_are_an_error(sqlite_dam: Tenants, second: str) -> None:
     assert (refused.code, refused.reason, refused.kind) == (UNAUTHENTICATED, "ACTOR_REPEATED", "AuthError")
 
 
-@pytest.mark.parametrize("actor", ["", "a b", "*", "-ann", "..", "a,root", "a" * 129])
+@pytest.mark.parametrize("actor", ["a b", "*", "-ann", "..", "a,root", "a" * 129])
 def test_a_malformed_actor_is_refused(sqlite_dam: Tenants, actor: str) -> None:
     refused = refusal(sqlite_dam.client(actor).workspaces.CreateWorkspace, pb.CreateWorkspaceRequest(name="N"))
     assert (refused.code, refused.fields) == (INVALID, (ACTOR,))
@@ -151,7 +152,9 @@ def test_another_body_under_the_same_id_is_refused(dam: Tenants) -> None:
 def test_an_id_belongs_to_one_actor_and_one_method(dam: Tenants) -> None:
     first, second = dam.user(), dam.user()
     made = {
-        dam.client(actor).workspaces.CreateWorkspace(pb.CreateWorkspaceRequest(name="N", request_id="shared")).workspace.id
+        dam.client(actor)
+        .workspaces.CreateWorkspace(pb.CreateWorkspaceRequest(name="N", request_id="shared"))
+        .workspace.id
         for actor in (first, second)
     }
     assert len(made) == 2
@@ -215,15 +218,13 @@ def test_sixty_four_callers_add_the_same_user_once(dam: Tenants) -> None:
     client = dam.client(owner).memberships
 
     def add(_: int) -> Any:
-        try:
-            return client.AddMember(memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=user)).membership.id
-        except grpc.RpcError as error:
-            return error.code()  # type: ignore[attr-defined]  # every RpcError of a call has one
+        return attempt(client.AddMember, memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=user))
 
     with ThreadPoolExecutor(64) as pool:
         outcomes = list(pool.map(add, range(64)))
-    assert len([outcome for outcome in outcomes if isinstance(outcome, str)]) == 1
-    assert {outcome for outcome in outcomes if not isinstance(outcome, str)} == {grpc.StatusCode.ALREADY_EXISTS}
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert len(refused) == 63
+    assert {outcome.code for outcome in refused} == {grpc.StatusCode.ALREADY_EXISTS}
 
 
 def test_slugs_made_at_the_same_time_differ(dam: Tenants) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from wsauthz.model.errors import Unavailable
-from wsauthz.store import migrations, revisions
+from wsauthz.store import migrations, revisions, schema
 from wsauthz.store.database import Connection, Database
 from wsauthz.store.tables import metadata
 
@@ -152,3 +152,14 @@ _POSTGRESQL_CATALOG = (
     "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid > 0",
     "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
 )
+
+
+def test_the_newest_migration_is_the_one_that_a_start_looks_for(database_url: str) -> None:
+    assert migrations.current(database_url) == schema.HEAD
+    schema.ensure(database_url)
+    assert migrations.check(database_url) == []
+
+
+def test_ensuring_the_schema_makes_it(empty_database_url: str) -> None:
+    schema.ensure(empty_database_url)
+    assert migrations.check(empty_database_url) == []

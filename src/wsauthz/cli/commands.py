@@ -1,5 +1,6 @@
 """The list of commands, loaded one by one when they are called, and what becomes of their failures."""
 
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -50,6 +51,8 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command of the arguments and exit."""
+        # Read when grpc is imported: its core would write lines of its own among ours, and say nothing more.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - set for a library, not read
         try:
             return super().main(*args, **extra)
         except Exception as error:  # noqa: BLE001 - every one is reported, and none may look like a denial

@@ -45,14 +45,14 @@ def bundle_at(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def opened(url: str) -> Iterator[Database]:
-    """Give a database that has the schema of this program.
+    """Give a database whose schema is at the revision of this program.
 
     Raises:
         Failed: it lacks the schema, or the URL is of no kind that is served. Unavailable: it cannot be reached.
 
     """
     try:
-        problems = migrations.check(url)
+        problems = migrations.check_revision(url)
         database = Database(url, wait_seconds=_WAIT_SECONDS)
     except UnusableUrl as unusable:
         raise Failed(str(unusable)) from None

@@ -19,8 +19,8 @@ def console() -> Console:
 
 
 def as_json(message: Any) -> None:
-    """Print a message as JSON, with every field that has a value, under the names of the proto."""
-    print(MessageToJson(message, preserving_proto_field_name=True))
+    """Print a message as JSON, with every field that has a value, by the names of the proto, sorted."""
+    print(MessageToJson(message, preserving_proto_field_name=True, sort_keys=True))
 
 
 def decision(out: Console, answer: pb.CheckResponse) -> None:

@@ -1,6 +1,5 @@
 """The server as a command."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -60,8 +59,6 @@ def serve(
         log_level=log_level,
     )
     logs.configure(settings.log_level)
-    # gRPC's core writes lines of its own to standard error, which are no JSON and say nothing that is not said below.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - set for a library, not read
     try:
         with bundle_at(settings.policy):
             uvloop.run(run(settings))

@@ -99,7 +99,7 @@ def _read(file: str, form: Form) -> State:
     name = "standard input" if file == _STDIN else file
     try:
         text = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
-        content = text.decode()
+        content = text.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Failed(f"{name}: is not UTF-8") from None
     if form is Form.YAML:

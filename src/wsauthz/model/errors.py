@@ -22,6 +22,14 @@ Refused
 └── Unavailable
 """
 
+_MOST_SHOWN = 64
+"""Characters of what a caller sent that a sentence repeats: it could be a megabyte, and be asked a thousand times."""
+
+
+def shown(value: str) -> str:
+    """Return what a caller sent as a sentence repeats it: quoted, escaped, and no more than its beginning."""
+    return repr(value) if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]!r}..."
+
 
 class Refused(Exception):
     """A request that was understood and not carried out; ``str()`` is a sentence for the caller."""
@@ -52,7 +60,7 @@ class UnknownRole(InvalidArgument):
     reason = "UNKNOWN_ROLE"
 
     def __init__(self, role: str, kind: str, *, field: str = "role") -> None:
-        super().__init__(field, f"{role!r} is not an assignable role of a {kind}")
+        super().__init__(field, f"{shown(role)} is not an assignable role of a {kind}")
 
 
 class UnknownModule(InvalidArgument):
@@ -61,7 +69,7 @@ class UnknownModule(InvalidArgument):
     reason = "UNKNOWN_MODULE"
 
     def __init__(self, module: str, *, field: str = "modules") -> None:
-        super().__init__(field, f"{module!r} is not a module of this policy")
+        super().__init__(field, f"{shown(module)} is not a module of this policy")
 
 
 class UnknownPermission(InvalidArgument):
@@ -70,7 +78,7 @@ class UnknownPermission(InvalidArgument):
     reason = "UNKNOWN_PERMISSION"
 
     def __init__(self, permission: str) -> None:
-        super().__init__("permissions", f"{permission!r} is not a permission of this policy")
+        super().__init__("permissions", f"{shown(permission)} is not a permission of this policy")
 
 
 class UnknownResource(InvalidArgument):
@@ -79,7 +87,7 @@ class UnknownResource(InvalidArgument):
     reason = "UNKNOWN_RESOURCE"
 
     def __init__(self, resource: str) -> None:
-        super().__init__("resource", f"{resource!r} is not a resource type of this policy")
+        super().__init__("resource", f"{shown(resource)} is not a resource type of this policy")
 
 
 class UnknownAction(InvalidArgument):
@@ -88,7 +96,7 @@ class UnknownAction(InvalidArgument):
     reason = "UNKNOWN_ACTION"
 
     def __init__(self, resource: str, action: str) -> None:
-        super().__init__("action", f"{action!r} is not an action of {resource!r}")
+        super().__init__("action", f"{shown(action)} is not an action of {shown(resource)}")
 
 
 class UnknownGuard(InvalidArgument):
@@ -97,7 +105,7 @@ class UnknownGuard(InvalidArgument):
     reason = "UNKNOWN_GUARD"
 
     def __init__(self, guard: str) -> None:
-        super().__init__("guards", f"{guard!r} is not a guard of this policy")
+        super().__init__("guards", f"{shown(guard)} is not a guard of this policy")
 
 
 class RequestIdReused(InvalidArgument):
@@ -177,7 +185,7 @@ class SlugTaken(AlreadyExists):
     reason = "SLUG_TAKEN"
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"The slug {slug!r} is taken")
+        super().__init__(f"The slug {shown(slug)} is taken")
         self.field = "slug"
 
 
@@ -197,7 +205,7 @@ class IdTaken(AlreadyExists):
     reason = "ID_TAKEN"
 
     def __init__(self, kind: str, identifier: str) -> None:
-        super().__init__(f"The {kind} id {identifier!r} is taken")
+        super().__init__(f"The {kind} id {shown(identifier)} is taken")
 
 
 class FailedPrecondition(Refused):
@@ -246,7 +254,7 @@ class PlaceSuspended(FailedPrecondition):
     reason = "WORKSPACE_SUSPENDED"
 
     def __init__(self) -> None:
-        super().__init__("Nobody can be added while the place is suspended")
+        super().__init__("Nobody and nothing can be added while the place is suspended")
 
 
 class PlaceInactive(FailedPrecondition):
@@ -255,7 +263,7 @@ class PlaceInactive(FailedPrecondition):
     reason = "WORKSPACE_INACTIVE"
 
     def __init__(self) -> None:
-        super().__init__("Nobody can be added while the place is inactive")
+        super().__init__("Nobody and nothing can be added while the place is inactive")
 
 
 class ModuleNotInParent(FailedPrecondition):
@@ -264,7 +272,7 @@ class ModuleNotInParent(FailedPrecondition):
     reason = "MODULE_NOT_IN_PARENT"
 
     def __init__(self, module: str) -> None:
-        super().__init__(f"The workspace above does not have the module {module!r}")
+        super().__init__(f"The workspace above does not have the module {shown(module)}")
         self.field = "modules"
 
 
@@ -274,7 +282,7 @@ class ModuleNotInPlan(FailedPrecondition):
     reason = "MODULE_NOT_IN_PLAN"
 
     def __init__(self, module: str) -> None:
-        super().__init__(f"The plan does not include the module {module!r}")
+        super().__init__(f"The plan does not include the module {shown(module)}")
         self.field = "modules"
 
 

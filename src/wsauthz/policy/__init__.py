@@ -1,1 +1,1 @@
-"""Deciding: bundles are read strictly, compiled once, and evaluated over facts in memory. Pure; the only casbin importer."""
+"""Deciding: bundles are read strictly, compiled once, evaluated over facts in memory. Pure; only here is Casbin."""

@@ -43,6 +43,12 @@ class Flattened:
                 self.places["workspace", values["id"]] = values
             elif kind == "membership":
                 self.memberships[values["user_id"]][_held_in(values)] = values
+        self._below: dict[PlaceKey, list[PlaceKey]] = defaultdict(list)
+        self._owned: dict[str, list[PlaceKey]] = defaultdict(list)
+        for place, values in self.places.items():
+            for above in self.chain(place)[1:2]:
+                self._below[above].append(place)
+            self._owned[values.get("owner_user_id", "")].append(place)
         self.rules: list[Row] = []
         self._inherits: list[tuple[str, str]] = []
         self._flows: list[tuple[str, str]] = []
@@ -53,8 +59,7 @@ class Flattened:
         yield from self.rules
         for place in self.places:
             yield from self.about_place(place)
-        owners = {values["owner_user_id"] for values in self.places.values() if values.get("owner_user_id")}
-        for user in sorted({*self.users, *self.memberships, *owners}):
+        for user in sorted({*self.users, *self.memberships, *self._owned} - {""}):
             for place in self.reach(user):
                 yield from self.about_user(user, place)
 
@@ -79,11 +84,14 @@ class Flattened:
 
     def reach(self, user: str) -> Iterator[PlaceKey]:
         """Yield every place where the user may hold something: where it has a row or is the owner, and all below."""
-        starts = {place for place, values in self.places.items() if values.get("owner_user_id") == user}
-        starts.update(self.memberships.get(user, ()))
-        for place in self.places:
-            if place == PLATFORM or not starts.isdisjoint(self.chain(place)):
-                yield place
+        starts = {*self._owned.get(user, ()), *self.memberships.get(user, ())}
+        if PLATFORM not in starts:
+            yield PLATFORM  # of role:everyone
+        waiting = [place for place in sorted(starts) if starts.isdisjoint(self.chain(place)[1:])]
+        while waiting:
+            place = waiting.pop()
+            yield place
+            waiting += self._below.get(place, ())
 
     def chain(self, place: PlaceKey) -> list[PlaceKey]:
         """Return the place and the places above it, the platform last."""

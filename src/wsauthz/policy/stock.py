@@ -42,7 +42,7 @@ class Difference:
 
 
 class _Memory(Adapter):  # type: ignore[misc]  # casbin has no types
-    """Hands rows to Casbin by appending, as its own adapters do: ``add_policies`` compares each row with every other."""
+    """Hands rows to Casbin by appending, as its own adapters do; ``add_policies`` compares each with every other."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = rows

@@ -1,32 +1,43 @@
-"""What a replica holds, counted for a scrape."""
+"""What a replica holds, counted for a scrape.
+
+The places are listed on the loop, in one step, and counted elsewhere: counting a million would stop every decision.
+"""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from wsauthz.metrics import Population
 from wsauthz.model.places import State
 from wsauthz.policy.current import CurrentPolicy
-from wsauthz.policy.facts import Facts
+from wsauthz.policy.facts import Place
 
 
 def population(
-    facts: Facts, policy: CurrentPolicy, *, revision: int, revision_age_seconds: float, ready: bool
+    policy: CurrentPolicy,
+    places: Sequence[Place],
+    roles: Mapping[str, int],
+    *,
+    users: int,
+    revision: int,
+    revision_age_seconds: float,
+    ready: bool,
 ) -> Population:
-    """Return the counts of one moment; to be called where facts do not change meanwhile."""
+    """Return the counts; ``roles``: role -> live memberships with it."""
     catalog = policy.bundle.catalog
-    kinds = Counter(key[0] for key in facts.places)
-    states = Counter(place.state for key, place in facts.places.items() if key[0] == "workspace")
+    kinds = Counter(place.key[0] for place in places)
+    states = Counter(place.state for place in places if place.key[0] == "workspace")
     return Population(
         revision=revision,
         revision_age_seconds=revision_age_seconds,
         ready=ready,
         facts={
-            "users": len(facts.users),
+            "users": users,
             "organizations": kinds["organization"],
             "workspaces": kinds["workspace"],
-            "memberships": facts.roles.total(),
+            "memberships": sum(roles.values()),
         },
         workspaces={state.name.lower(): states[state] for state in State if state is not State.DELETED},
-        unknown_roles=sum(count for role, count in facts.roles.items() if role not in catalog.roles),
+        unknown_roles=sum(count for role, count in roles.items() if role not in catalog.roles),
         policy_name=catalog.name,
         policy_version=policy.bundle.version,
         policy_refused=bool(policy.problems),

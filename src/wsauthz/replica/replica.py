@@ -4,15 +4,17 @@ Facts change only on the event loop, in one synchronous step for each revision, 
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
 from wsauthz.metrics import Metrics, Population
-from wsauthz.model.errors import RevisionUnknown, Unavailable
+from wsauthz.model.errors import RevisionUnknown, TooManyRequests, Unavailable
 from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
@@ -20,18 +22,16 @@ from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
 from wsauthz.store import revisions, snapshot
 from wsauthz.store.database import Database
-from wsauthz.store.revisions import Change, Revision
+from wsauthz.store.revisions import Change, Revision, parse_token
 from wsauthz.tenancy.transaction import Caller, Reading
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RELOAD: Final = revisions.RELOAD[0]
-UNRELATED: Final = "unrelated"
-"""The kind of a change that no decision depends on; every revision has at least one change, so a gap shows."""
-MOST_CHANGES_UNDER_LOCK: Final = 1_000
-"""A writer further behind than this lets others go first and is told to try again."""
 _MOST_AT_ONCE: Final = 10_000
+MOST_WAITING: Final = 1_000
+"""Requests that wait for a revision at once (formats.md F)."""
 
 
 class Replica:
@@ -49,8 +49,15 @@ class Replica:
         """When the newest answer of the database was asked for; ``time.monotonic()``."""
         self._clock_offset = 0.0
         self.loop = Loop()
-        self._advanced = asyncio.Event()
+        self._heard_of = asyncio.Event()
+        """Set whenever the database was heard of, for those who wait for a revision."""
+        self._whole_at = 0.0
+        """When the newest answer was asked for after which everything in the database was here."""
+        self._waiting = 0
         self._trusted = False
+        # One load, and one reading of the bundle, at a time: of two the older result could else come last, and stay.
+        self._loading = threading.Lock()
+        self._reading_policy = threading.Lock()
 
     @property
     def rules(self) -> Ruleset:
@@ -83,6 +90,10 @@ class Replica:
             Unavailable: the database does not answer.
 
         """
+        with self._loading:
+            self._load()
+
+    def _load(self) -> None:
         asked_at = time.monotonic()
         had = self.revision
         gc.disable()  # a collection over a million facts stops everything for a tenth of a second and more
@@ -94,6 +105,7 @@ class Replica:
                 for kind, values in snapshot.load(connection):
                     facts.apply(kind, values)
             self.loop.call(lambda: self._swap(facts, revision, had, offset, asked_at))
+            gc.unfreeze()  # the facts before this load are cycles, and frozen: they would stay for good
             gc.collect()
             gc.freeze()
         finally:
@@ -110,15 +122,18 @@ class Replica:
             have, asked_at = self.revision, time.monotonic()
             with self.database.read() as connection:
                 newest = revisions.current(connection)
-                if newest.epoch != have.epoch or newest.value < have.value:
-                    break  # another database, or a restored one
                 offset = revisions.database_time(connection).timestamp() - time.time()
                 changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
-            if needs_reload(changes, newest, have):
+            if newest.epoch == have.epoch and newest.value < have.value:
+                # Other replicas may ask only when the new history is as long as the one they have.
+                with self.database.write() as connection:
+                    revisions.renew_epoch(connection, have)
                 break
-            reached = changes[-1].revision if changes else newest.value
-            self.loop.call(partial(self._heard, changes, newest.epoch, reached, offset, asked_at))
-            if reached >= newest.value:
+            if newest.epoch != have.epoch or needs_reload(changes, newest, have):
+                break
+            reached = changes[-1].revision if changes else have.value
+            self.loop.call(partial(self._heard, changes, newest, reached, offset, asked_at))
+            if self.revision.value >= newest.value:
                 return
         self.load()
 
@@ -126,23 +141,32 @@ class Replica:
         """Return once the revision of the token has been applied; within ``seconds``.
 
         Raises:
-            RevisionUnknown: the token is of another database. Unavailable: it did not come in time.
+            RevisionUnknown: the token is of another database, or the database, asked since, has not got so far.
+            Unavailable: it did not come in time. TooManyRequests: as many wait as may.
 
         """
-        epoch, _, number = token.partition(".")
-        if epoch != self.revision.epoch or not number.isdecimal():
+        epoch, wanted = parse_token(token)
+        came_at = time.monotonic()
+        if epoch != self.revision.epoch:
             raise RevisionUnknown
-        deadline = time.monotonic() + seconds
-        while self.revision.value < int(number):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                message = "This revision has not arrived here yet; try again"
-                raise Unavailable(message)
-            self._advanced.clear()
-            try:
-                await asyncio.wait_for(self._advanced.wait(), left)
-            except TimeoutError:
-                continue
+        if self.revision.value >= wanted:
+            return
+        if self._waiting >= MOST_WAITING:
+            raise TooManyRequests
+        self._waiting += 1
+        try:
+            while self.revision.value < wanted:
+                left = came_at + seconds - time.monotonic()
+                if left <= 0:
+                    message = "This revision has not arrived here yet; try again"
+                    raise Unavailable(message)
+                self._heard_of.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard_of.wait(), left)
+                if epoch != self.revision.epoch or (self.revision.value < wanted and self._whole_at > came_at):
+                    raise RevisionUnknown
+        finally:
+            self._waiting -= 1
 
     def read(self, by: Caller, work: Callable[[Reading], T]) -> T:
         """Run a read in this worker thread on one snapshot of the database."""
@@ -155,8 +179,9 @@ class Replica:
 
     def reload_policy(self) -> Reload:
         """Read the bundle directory again, in this worker thread, and put in force what is good."""
-        reload = self.policy.read()
-        self.loop.call(lambda: self.policy.put(reload))
+        with self._reading_policy:
+            reload = self.policy.read()
+            self.loop.call(lambda: self.policy.put(reload))
         result = "refused" if reload.problems else "changed" if reload.changed else "unchanged"
         self.metrics.reloads[result] += 1
         if reload.problems:
@@ -170,42 +195,54 @@ class Replica:
 
     def population(self) -> Population:
         """Return what is held now, for a scrape; asked from any thread."""
-        return self.loop.call(
-            lambda: population(
-                self.facts,
-                self.policy,
-                revision=self.revision.value,
-                revision_age_seconds=time.monotonic() - self.seen_at,
-                ready=self.ready,
-            )
+        return self.loop.call(self._look_for_population)()
+
+    def _look_for_population(self) -> Callable[[], Population]:
+        return partial(
+            population,
+            self.policy,
+            list(self.facts.places.values()),
+            dict(self.facts.roles),
+            users=len(self.facts.users),
+            revision=self.revision.value,
+            revision_age_seconds=time.monotonic() - self.seen_at,
+            ready=self.ready,
         )
 
     def apply(self, changes: Sequence[Change], epoch: str, reached: int) -> None:
         """Apply whole revisions, in order, on the loop; those already applied are skipped.
 
+        Nothing is applied that does not follow what is held, nor to facts that are not trusted.
+
         Raises:
             whatever applying raised; the facts are half-applied then, and nothing is answered until they are reloaded.
 
         """
-        if epoch != self.revision.epoch:
+        new = [change for change in changes if self.revision.value < change.revision <= reached]
+        if not self._trusted or epoch != self.revision.epoch or not new:
             return
+        if new[0].revision != self.revision.value + 1:
+            return  # older facts were put in place meanwhile; whoever applies looks whether it got there
         try:
-            for change in changes:
-                if self.revision.value < change.revision <= reached:
-                    self.facts.apply(change.kind, change.values)
+            for change in new:
+                self.facts.apply(change.kind, change.values)
         except Exception:
             self._trusted = False
             _log.exception("a committed change could not be applied; loading anew")
             raise
-        if reached > self.revision.value:
-            self.revision = Revision(value=reached, epoch=epoch)
-            self.token = self.revision.token
-            self._advanced.set()
+        self.revision = Revision(value=reached, epoch=epoch)
+        self.token = self.revision.token
+        self._heard_of.set()
 
-    def _heard(self, changes: Sequence[Change], epoch: str, reached: int, clock_offset: float, asked_at: float) -> None:
+    def _heard(
+        self, changes: Sequence[Change], newest: Revision, reached: int, clock_offset: float, asked_at: float
+    ) -> None:
         """Apply what a poll found, and note when the database was heard."""
-        self.apply(changes, epoch, reached)
+        self.apply(changes, newest.epoch, reached)
         self._clock_offset, self.seen_at = clock_offset, asked_at
+        if self.revision.value >= newest.value:
+            self._whole_at = asked_at
+        self._heard_of.set()
 
     def _swap(self, facts: Facts, revision: Revision, had: Revision, offset: float, asked_at: float) -> None:
         overtaken = revision.epoch == self.revision.epoch and had.value <= revision.value < self.revision.value
@@ -213,10 +250,13 @@ class Replica:
             return  # a later write was applied while this snapshot was being read
         self.facts, self.revision, self._clock_offset, self.seen_at = facts, revision, offset, asked_at
         self.token = revision.token
+        self._whole_at = asked_at
         self._trusted = True
-        self._advanced.set()
+        self._heard_of.set()
 
 
 def needs_reload(changes: Sequence[Change], newest: Revision, have: Revision) -> bool:
     """Tell whether applying is not enough: changes after ``have`` that are no longer kept, or an import."""
-    return newest.pruned > have.value or any(change.kind == RELOAD for change in changes)
+    following = changes[0].revision if changes else newest.value
+    is_missing = following > have.value + bool(changes)  # every revision has a change (docs/decisions/0008)
+    return is_missing or newest.pruned > have.value or any(change.kind == RELOAD for change in changes)

@@ -68,6 +68,8 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
         replica.load()
     else:
         replica.loop.call(lambda: replica.apply(changes, tx.revision.epoch, tx.revision.value))
+        if replica.revision.value < tx.revision.value:
+            replica.catch_up()  # older facts were put in place while this was committed
     return Written(answer=answer, revision=tx.revision)
 
 
@@ -109,6 +111,7 @@ def _caught_up(replica: Replica, connection: Connection, revision: Revision) -> 
             raise TooFarBehind
 
     def apply() -> tuple[Facts, Ruleset]:
+        replica.check_ready()  # applying may have failed since this writer came
         if changes:
             replica.apply(changes, revision.epoch, changes[-1].revision)
         if replica.revision.value != before:

@@ -1,6 +1,7 @@
 """The other questions of AuthorizationService: routes, a user's access, and the reverse lookups. Runs on the loop."""
 
 import hashlib
+from typing import Final
 
 from wsauthz.metrics import Metrics
 from wsauthz.model.errors import InvalidArgument
@@ -19,6 +20,9 @@ from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller, not_found
 from wsauthz.v1 import authorization_pb2 as pb
 
+MOST_GUARDS: Final = 100
+"""Guards of one CheckRoute: each costs a decision, and a message has room for tens of thousands."""
+
 
 class AccessQueries:
     """The methods of AuthorizationService that are not one decision."""
@@ -33,6 +37,8 @@ class AccessQueries:
     def CheckRoute(self, request: pb.CheckRouteRequest, by: Caller) -> pb.CheckRouteResponse:  # noqa: ARG002 - uniform
         """Run the route guards."""
         replica = self.replica
+        if len(request.guards) > MOST_GUARDS:
+            raise InvalidArgument("guards", f"must be at most {MOST_GUARDS}")
         route = check_route(
             replica.facts,
             replica.rules,
@@ -47,7 +53,7 @@ class AccessQueries:
         self.metrics.decisions["" if decision.allowed else decision.reasons[0]] += 1
         return pb.CheckRouteResponse(
             decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
-            denial=self._route_denial(route, request.required_module),
+            denial=self._route_denial(route, request),
             warnings=decision.warnings,
             revision=replica.token,
             policy_version=replica.policy.bundle.version,
@@ -119,7 +125,7 @@ class AccessQueries:
             policy_version=replica.policy.bundle.version,
         )
 
-    def _route_denial(self, route: RouteDecision, required_module: str) -> pb.Denial | None:
+    def _route_denial(self, route: RouteDecision, request: pb.CheckRouteRequest) -> pb.Denial | None:
         if route.answer is None:
             return None
         fix = remedy(
@@ -127,9 +133,9 @@ class AccessQueries:
             route.decision,
             resource="workspace",
             action=route.action,
-            required_module=required_module,
+            required_module=request.required_module,
         )
-        return denial(route.decision, route.answer, remedy_message(fix), route.guard)
+        return denial(route.decision, route.answer, remedy_message(fix), route.guard, request.workspace_id)
 
 
 def _access(found: Access, place: Place) -> pb.GetAccessResponse:

@@ -7,6 +7,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
 from wsauthz.policy.catalog import Answer
@@ -74,19 +75,26 @@ class Denials:
         return made
 
 
-def denial(decision: Decision, answer: Answer, fix: pb.Remedy, guard: str = "") -> pb.Denial:
-    """Return a denial with the answer a frontend gives; ``{id}`` in a redirect becomes the workspace's id."""
+def denial(decision: Decision, answer: Answer, fix: pb.Remedy, guard: str = "", workspace_id: str = "") -> pb.Denial:
+    """Return a denial with the answer a frontend gives; ``workspace_id`` is what a route named, known or not."""
     at = decision.place
     return pb.Denial(
         reason=decision.reasons[0],
         reasons=decision.reasons,
         message=answer.message,
         http_status=answer.status,
-        redirect_to=answer.redirect.replace("{id}", at.key[1]) if at else answer.redirect.replace("{id}", ""),
+        redirect_to=_redirect(answer.redirect, at.key[1] if at else workspace_id),
         guard=guard,
         blocked_by=place(decision.blocked_by.key) if decision.blocked_by else None,
         remedy=fix,
     )
+
+
+def _redirect(template: str, identifier: str) -> str:
+    """Return the path with the id in it; the root if there is none: ``//`` would lead to another host."""
+    if "{id}" in template and not is_id(identifier):
+        return "/"
+    return template.replace("{id}", identifier)
 
 
 def remedy_message(fix: Remedy, user_ids: Iterable[str] = ()) -> pb.Remedy:

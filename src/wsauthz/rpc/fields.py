@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wsauthz.model.errors import InvalidArgument
+from wsauthz.model.errors import InvalidArgument, shown
 from wsauthz.model.identifiers import check_id, check_user_id
 from wsauthz.model.places import PlaceKey, PlaceKind
 from wsauthz.model.users import UserKind
@@ -109,7 +109,7 @@ def mask(request: Any, known: Collection[str]) -> list[str]:
         raise InvalidArgument("update_mask", "must name a field")
     for path in paths:
         if path not in known:
-            raise InvalidArgument("update_mask", f"{path!r} cannot be changed here")
+            raise InvalidArgument("update_mask", f"{shown(path)} cannot be changed here")
     return paths
 
 

@@ -56,6 +56,7 @@ class Method:
     """One RPC. ``resource`` empty: only about the actor, or only about the caller."""
 
     service: str
+    full_service: str
     name: str
     full_name: str
     scope: str
@@ -64,6 +65,7 @@ class Method:
     place: str
     writes: bool
     request_fields: frozenset[str]
+    request: type[Message]
     answer: type[Message]
 
     @property
@@ -113,7 +115,7 @@ class Method:
                 raise not_found(target)
             place = at.parent.key
         try:
-            refuse_unless_allowed(ask(self.resource, self.action, place), place, ask, target)
+            refuse_unless_allowed(rules, ask(self.resource, self.action, place), place, ask, target)
         except NotFound:
             if (self.resource, self.action, place[0]) == ("workspace", "create", "organization"):
                 raise NotOrgMember from None
@@ -162,6 +164,7 @@ def _method(service: ServiceDescriptor, descriptor: MethodDescriptor) -> Method:
         raise MethodWithoutRequirement(message)
     return Method(
         service=service.name,
+        full_service=service.full_name,
         name=descriptor.name,
         full_name=f"/{service.full_name}/{descriptor.name}",
         scope=requires.scope,
@@ -170,5 +173,6 @@ def _method(service: ServiceDescriptor, descriptor: MethodDescriptor) -> Method:
         place=requires.place,
         writes=options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS,
         request_fields=frozenset(descriptor.input_type.fields_by_name),
+        request=GetMessageClass(descriptor.input_type),
         answer=GetMessageClass(descriptor.output_type),
     )

@@ -38,7 +38,7 @@ class Pages:
         """Return the token of the page after ``position``, the sort key of the last item given; empty for none."""
         if not position:
             return ""
-        return base64.urlsafe_b64encode(self._sign(by, request, position) + position.encode()).decode()
+        return _encode(self._sign(by, request, position) + position.encode())
 
     def position(self, by: Caller, request: Any) -> str:
         """Return the position to go on from; empty for the first page.
@@ -54,6 +54,8 @@ class Pages:
             signature, position = raw[:16], raw[16:].decode()
         except (binascii.Error, ValueError):
             raise PageTokenInvalid from None
+        if _encode(raw) != request.page_token:  # the decoder passes over what is no base64
+            raise PageTokenInvalid
         if not hmac.compare_digest(signature, self._sign(by, request, position)):
             raise PageTokenInvalid
         return position
@@ -69,3 +71,7 @@ class Pages:
             data = part if isinstance(part, bytes) else part.encode()
             digest.update(len(data).to_bytes(4, "big") + data)
         return digest.digest()[:16]
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()

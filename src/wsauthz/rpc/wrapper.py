@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
-from types import SimpleNamespace
+from operator import attrgetter
 from typing import Any, Final
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from wsauthz.metrics import Metrics
@@ -51,6 +51,7 @@ TRUSTED: Final = "local"
 """The caller's name while no keys are configured and everybody on loopback is trusted."""
 _MOST_WAIT_SECONDS: Final = 10.0
 _LONGEST_REQUEST_ID: Final = 128
+_MALFORMED: Final = object()
 
 Implementation = Callable[[Any, Any], Any]
 Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
@@ -68,15 +69,19 @@ class Wrapper:
         self._methods = methods()
         self._refusals = RefusalBudget()
 
-    def register(self, server: grpc.aio.Server, add: Callable[[Any, Any], None], *servicers: object) -> None:
-        """Register the servicers of one service, every method wrapped; ``add`` is the generated function."""
-        proxy = SimpleNamespace()
-        service = add.__name__.removeprefix("add_").removesuffix("Servicer_to_server")
+    def register(self, server: grpc.aio.Server, *servicers: object) -> None:
+        """Register the methods of every service of this API, each wrapped; exactly one of the servicers has it."""
+        handlers: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
         for method in self._methods.values():
-            if method.service == service:
-                owner = next(servicer for servicer in servicers if hasattr(servicer, method.name))
-                setattr(proxy, method.name, self.wrap(method, getattr(owner, method.name)))
-        add(proxy, server)
+            (owner,) = (servicer for servicer in servicers if hasattr(servicer, method.name))
+            handlers.setdefault(method.full_service, {})[method.name] = grpc.unary_unary_rpc_method_handler(
+                self.wrap(method, getattr(owner, method.name)),
+                request_deserializer=partial(_parse, method.request),
+                response_serializer=method.answer.SerializeToString,
+            )
+        for service, its_handlers in handlers.items():
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, its_handlers),))
+            server.add_registered_method_handlers(service, its_handlers)
 
     def close(self) -> None:
         """Wait for the calls that are running."""
@@ -87,7 +92,7 @@ class Wrapper:
         runs = getattr(implementation, "runs", "transaction")
         name = f"{method.service}/{method.name}"
         run = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
-        waits = "at_least_revision" in method.request_fields
+        least = _least_revision(method)
         observe = self.metrics.histogram(name).observe
         calls = self.metrics.calls
         served = (name, "OK")
@@ -97,9 +102,9 @@ class Wrapper:
             outcome = served
             by = None
             try:
-                by = _caller(method, context)
-                if waits and request.at_least_revision:
-                    await self.replica.reached(request.at_least_revision, _patience(context))
+                by = _caller(method, context, request)
+                if least is not None and (token := least(request)):
+                    await self.replica.reached(token, _patience(context))
                 self.replica.check_ready()
                 answer = run(method, implementation, request, by)
                 return await answer if runs != "loop" else answer
@@ -201,24 +206,36 @@ class Wrapper:
                 self._pool.submit(writing.audit_refusal, self.replica, by, refused.reason, attempts)
 
 
-def _caller(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+def _caller(method: Method, context: grpc.aio.ServicerContext[Any, Any], request: Any) -> Caller:
     """Return who asks, for whom.
 
     Raises:
-        ActorRepeated, ActorRequired: the metadata names nobody, or twice. InvalidArgument: a malformed user id.
+        ActorRepeated, ActorRequired: the metadata names nobody, or twice. InvalidArgument: a malformed user id, or
+        a body that is no message.
 
     """
-    actor = request_id = ""
+    if request is _MALFORMED:
+        raise InvalidArgument("request", "is no message of this method")
+    actor: str | None = None
+    request_id = ""
     for key, value in context.invocation_metadata() or ():
         if key == ACTOR:
-            if actor:
+            if actor is not None:
                 raise ActorRepeated
-            actor = check_user_id(ACTOR, str(value))
+            actor = check_user_id(ACTOR, str(value)) if value else ""
         elif key == REQUEST_ID:
             request_id = str(value)[:_LONGEST_REQUEST_ID]
     if not actor and method.needs_actor:
         raise ActorRequired
-    return Caller(caller=TRUSTED, actor=actor, method=f"{method.service}/{method.name}", request_id=request_id)
+    return Caller(caller=TRUSTED, actor=actor or "", method=f"{method.service}/{method.name}", request_id=request_id)
+
+
+def _parse(request: type[Message], body: bytes) -> Any:
+    """Return the request; a body that is none must reach the wrapper: grpcio would answer with the parser's words."""
+    try:
+        return request.FromString(body)
+    except DecodeError:
+        return _MALFORMED
 
 
 def _key(by: Caller, request_id: str) -> RequestKey:
@@ -240,6 +257,13 @@ def _stored(method: Method, connection: Connection, request: Any, by: Caller, no
     if found.body_hash != _digest(request):
         raise RequestIdReused
     return method.answer.FromString(found.answer)
+
+
+def _least_revision(method: Method) -> Callable[[Any], str] | None:
+    """Return what reads the revision that a request insists on, if its method lets it."""
+    if "at_least_revision" in method.request_fields:
+        return attrgetter("at_least_revision")
+    return attrgetter("check.at_least_revision") if "check" in method.request_fields else None
 
 
 def _patience(context: grpc.aio.ServicerContext[Any, Any]) -> float:

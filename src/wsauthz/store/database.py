@@ -166,6 +166,8 @@ def _postgresql_engine(url: URL, *, read_only: bool, connections: int, wait_seco
         connection.autocommit = True
         connection.execute(f"SET statement_timeout = {milliseconds * (1 if not read_only else 10)}".encode())
         connection.execute(f"SET lock_timeout = {milliseconds}".encode())
+        # In a zone east of Greenwich the end of 9999 is the year 10000, and no row with it could be read.
+        connection.execute(b"SET timezone = 'UTC'")
         connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000}".encode())
         connection.autocommit = autocommit
 

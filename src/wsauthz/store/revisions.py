@@ -1,5 +1,6 @@
 """The order of all writes: one counter, what changed in each of its steps, and which database it belongs to."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from wsauthz.model.errors import RevisionUnknown
 from wsauthz.store.tables import changes, revision
 
 # Made once: a statement made anew costs as much as running it.
@@ -21,6 +23,9 @@ _IN_ORDER: Final = select(changes).order_by(changes.c.revision, changes.c.ordina
 RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
 """The change that stands for too many to be listed, such as an import: whoever follows loads everything anew."""
 
+_LONGEST_NUMBER: Final = 18
+_EPOCH_BYTES: Final = 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
@@ -34,6 +39,19 @@ class Revision:
     def token(self) -> str:
         """What callers are given: ``<epoch>.<value>``."""
         return f"{self.epoch}.{self.value}"
+
+
+def parse_token(token: str) -> tuple[str, int]:
+    """Return the epoch and the value of a token.
+
+    Raises:
+        RevisionUnknown: it is none.
+
+    """
+    epoch, _, number = token.partition(".")
+    if not (number.isascii() and number.isdecimal() and len(number) <= _LONGEST_NUMBER):
+        raise RevisionUnknown
+    return epoch, int(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +123,12 @@ def changes_after(connection: Connection, value: int, limit: int) -> list[Change
         whole = [row for row in rows if row["revision"] < cut]
         rows = whole or connection.execute(_IN_ORDER.where(changes.c.revision == cut)).mappings().all()
     return [Change(revision=row["revision"], kind=row["kind"], values=row["values"]) for row in rows]
+
+
+def renew_epoch(connection: Connection, seen: Revision) -> None:
+    """Give a database whose revision went back behind one that was ``seen`` a new epoch; others may have done so."""
+    went_back = (revision.c.epoch == seen.epoch) & (revision.c.value < seen.value)
+    connection.execute(update(revision).where(went_back).values(epoch=secrets.token_hex(_EPOCH_BYTES)))
 
 
 def prune_changes(connection: Connection, before: datetime) -> int:

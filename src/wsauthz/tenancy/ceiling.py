@@ -35,7 +35,7 @@ def check_grant(
         RoleCeiling: it is more than the giver holds.
 
     """
-    given = rank_of(rules, frozenset({terms.role(role)}))
+    given = rank_of(rules, rules.close({terms.role(role)}))  # a role may inherit one that ranks above it
     wanted = tuple(permissions)
     for module in (_UNLISTED,) if modules is None else (terms.CORE, *modules):
         nodes = held(facts, rules, now, giver, at, module)
@@ -59,7 +59,7 @@ def check_touch(facts: Facts, rules: Ruleset, now: float, *, actor: str, at: Pla
 
 def member_rank(facts: Facts, rules: Ruleset, now: float, *, at: Place, user: str, role: str) -> int:
     """Return the rank of a member; its own role counts even while the membership is deactivated or expired."""
-    return max(rank(facts, rules, now, user, at), rank_of(rules, frozenset({terms.role(role)})))
+    return max(rank(facts, rules, now, user, at), rank_of(rules, rules.close({terms.role(role)})))
 
 
 def rank(facts: Facts, rules: Ruleset, now: float, user: str, at: Place) -> int:

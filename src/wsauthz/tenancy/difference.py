@@ -60,7 +60,7 @@ class Difference:
         return tuple(name for name in self.new.permissions if name not in self.old.permissions)
 
     def _rank(self, role: str) -> int:
-        return ceiling.rank_of(self._rules, frozenset({terms.role(role)}))
+        return ceiling.rank_of(self._rules, self._rules.close({terms.role(role)}))
 
     def _is_owner(self, role: str) -> bool:
         found = self._rules.catalog.roles.get(role)

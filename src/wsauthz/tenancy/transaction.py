@@ -85,7 +85,7 @@ class Transaction:
             NotFound: it may not, nor view the place. Denied: it may view the place, but not do this.
 
         """
-        refuse_unless_allowed(self.ask(resource, action, place), place, self.ask)
+        refuse_unless_allowed(self.rules, self.ask(resource, action, place), place, self.ask)
 
     def changed(self, change: Change) -> None:
         """Record what replicas must hear of; ``store.changes`` makes it from a noun."""
@@ -145,9 +145,13 @@ def audit_entry(by: Caller, note: AuditNote, now: datetime, *, refusal: str = ""
 
 
 def refuse_unless_allowed(
-    decision: Decision, place: PlaceKey, ask: Callable[[str, str, PlaceKey], Decision], target: PlaceKey | None = None
+    rules: Ruleset,
+    decision: Decision,
+    place: PlaceKey,
+    ask: Callable[[str, str, PlaceKey], Decision],
+    target: PlaceKey | None = None,
 ) -> None:
-    """Return if allowed; else say no more than the actor may know (product.md section 5).
+    """Return if allowed; else say no more than the actor may know (product.md section 5), in the catalog's words.
 
     ``target`` is what the actor named, where that is not the place that was asked.
 
@@ -163,7 +167,7 @@ def refuse_unless_allowed(
     if kind != "platform" and not ask(kind, "view", named).allowed:
         raise not_found(named)
     reason = decision.reasons[0]
-    raise Denied(reason.value, f"You may not do this here ({reason.value})")
+    raise Denied(reason.value, rules.catalog.answer(reason).message)
 
 
 def not_found(place: PlaceKey) -> NotFound:

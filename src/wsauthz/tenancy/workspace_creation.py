@@ -236,4 +236,4 @@ def _check_branding(tx: Transaction, workspace: Workspace) -> None:
         now = tx.now.timestamp()
         return decide(facts, tx.rules, now, subject=tx.actor, place=where, resource=resource, action=action)
 
-    refuse_unless_allowed(ask("workspace", "customize_branding", place), place, ask)
+    refuse_unless_allowed(tx.rules, ask("workspace", "customize_branding", place), place, ask)

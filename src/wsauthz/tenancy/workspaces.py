@@ -110,7 +110,7 @@ def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> 
         settings = replace(settings, features=texts.features(values[FEATURES]))
         if _is_restricted(settings.features) != _is_restricted(workspace.settings.features):
             above = places.find(tx.facts, place).chain[1].key
-            refuse_unless_allowed(tx.ask("child", "set_features", above), above, tx.ask, place)
+            refuse_unless_allowed(tx.rules, tx.ask("child", "set_features", above), above, tx.ask, place)
     wanted = {field: value for field, value in wanted.items() if value != getattr(workspace, field)}
     if settings != workspace.settings:
         wanted["settings"] = settings

@@ -15,12 +15,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from wsauthz.store.database import Connection, Database
+from wsauthz.store.schema import VERSION_TABLE
 from wsauthz.store.tables import metadata
 
 _WAIT_SECONDS: Final = 60.0
 _LOCK: Final = 0x7773617574687A  # "wsauthz"; any number that no other program on the database takes
-VERSION_TABLE: Final = "wsauthz_version"
-"""Not Alembic's own name, which the application may use in the same database."""
 
 
 class SchemaUnknown(RuntimeError):
@@ -82,20 +81,34 @@ def check(url: str) -> list[str]:
         Unavailable: the database cannot be reached.
 
     """
-    known = _known(_config())
-    found = current(url)
-    if found is None:
-        return ["the database has no tables of wsauthz yet: run `wsauthz db upgrade`"]
-    if found not in known:
-        return [str(SchemaUnknown(found))]
-    if found != known[0]:
-        return [f"the schema is at revision {found}, the program needs {known[0]}: run `wsauthz db upgrade`"]
+    problems = check_revision(url)
+    if problems:
+        return problems
     database = Database(url)
     try:
         with database.read() as connection:
             return _differences(connection)
     finally:
         database.close()
+
+
+def check_revision(url: str) -> list[str]:
+    """Return the same of the schema's revision alone, which tells enough unless somebody changed tables by hand.
+
+    Raises:
+        as check.
+
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    newest = scripts.get_current_head()
+    found = current(url)
+    if found is None:
+        return ["the database has no tables of wsauthz yet: run `wsauthz db upgrade`"]
+    if found != newest:
+        if found in {script.revision for script in scripts.walk_revisions()}:
+            return [f"the schema is at revision {found}, the program needs {newest}: run `wsauthz db upgrade`"]
+        return [f"the schema is at revision {found}, which this program does not know: use a newer program"]
+    return []
 
 
 def _differences(connection: Connection) -> list[str]:

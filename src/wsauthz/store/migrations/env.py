@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from wsauthz.store.migrations import VERSION_TABLE
+from wsauthz.store.schema import VERSION_TABLE
 from wsauthz.store.tables import metadata
 
 context.configure(

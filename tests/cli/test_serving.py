@@ -1,0 +1,84 @@
+"""`wsauthz serve` as a process, and how it ends when it cannot begin."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Run
+from tests.serving import ServerProcess
+
+WSAUTHZ = Path(sys.executable).parent / "wsauthz"
+
+
+def serve(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a server that is expected not to start."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WSAUTHZ_")}
+    return subprocess.run(
+        [WSAUTHZ, "serve", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_server_serves_until_it_is_asked_to_stop(sqlite_url: str, bundles: Path) -> None:
+    with ServerProcess(sqlite_url, bundles / "dam") as server:
+        assert server.terminate() == 0
+        log = server.log.read_text()
+    assert '"message": "serving"' in log
+    assert '"message": "stopped"' in log
+
+
+def test_a_server_makes_and_migrates_its_database(tmp_path: Path, bundles: Path) -> None:
+    with ServerProcess(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam"):
+        assert (tmp_path / "new.db").exists()
+
+
+def test_an_address_in_use_is_a_sentence(sqlite_url: str, bundles: Path) -> None:
+    usual = ("--database", sqlite_url, "--policy", bundles / "dam")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused = serve(*usual, "--listen", address, "--metrics-listen", "")
+        assert (refused.returncode, refused.stderr) == (2, f"cannot listen on {address}\n")
+        refused = serve(*usual, "--listen", "127.0.0.1:0", "--metrics-listen", address)
+        assert refused.returncode == 2
+        assert refused.stderr == f"cannot listen on {address} for metrics: Address already in use\n"
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """Put the logging of this process back to what it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+@pytest.mark.usefixtures("own_logs")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--policy", "/nowhere/bundle"), "The policy bundle /nowhere/bundle is refused:\n"),
+        (("--database", "postgresql://ann:canary@127.0.0.1:1/x"), "The database does not answer"),
+        (("--database", "sqlite:////nowhere/x.db"), "The database does not answer"),
+        (("--database", "sqlite:///:memory:"), "an SQLite database must be a file"),
+        (("--listen", "0.0.0.0:0"), "WSAUTHZ_LISTEN: 0.0.0.0:0 is not on loopback"),
+    ],
+)
+def test_what_keeps_a_server_from_starting_is_a_sentence_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str, bundles: Path
+) -> None:
+    usual = ("--database", f"sqlite:///{tmp_path / 'x.db'}", "--policy", bundles / "dam", "--metrics-listen", "")
+    outcome = Run("")("serve", *usual, "--listen", "127.0.0.1:0", *arguments)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith(sentence)
+    assert "Traceback" not in outcome.err
+    assert "canary" not in outcome.err

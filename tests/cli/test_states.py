@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import EXAMPLES, Run, write
+
+STATE = "users: [{id: ann, email: ann@example.com}]\nworkspaces: [{id: w, owner: ann, invite_code: canary-code}]\n"
+
+
+def test_an_import_counts_what_it_did_and_the_second_one_did_nothing(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "state.yaml", STATE)
+    outcome = run("import", file)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.lines == [
+        "IMPORTED NEW CHANGED UNCHANGED",
+        "user 1 0 0",
+        "workspace 1 0 0",
+        "invite code 1 0 0",
+    ]
+    assert run("import", file).out == "Nothing has changed.\n"
+
+
+def test_mistakes_in_a_file_are_listed_with_their_lines_and_nothing_is_imported(run: Run, tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "state.yaml", STATE + "memberships:\n  - {workspace: w, user: ann, role: wizard}\n  - {x: 1}\n"
+    )
+    outcome = run("import", file)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert f"{file}:5: membership: 'x' is not a key here" in outcome.err
+    assert outcome.err.endswith("Nothing was imported.\n")
+    write(
+        file,
+        STATE + "memberships:\n  - {workspace: w, user: ann, role: wizard}\n  - {workspace: x, user: a, role: admin}\n",
+    )
+    assert run("import", file).err.splitlines() == [
+        f"  {file}:4: membership: role: the catalog has no 'wizard'",
+        f"  {file}:5: membership: workspace: there is no workspace 'x'",
+        "Nothing was imported.",
+    ]
+    assert run("export", "-", "--format", "jsonl").out == ""
+
+
+def test_of_very_many_mistakes_the_first_hundred_are_listed(run_sqlite: Run) -> None:
+    outcome = run_sqlite("import", "-", "--format", "jsonl", stdin='{"kind": "user"}\n' * 150)
+    lines = outcome.err.splitlines()
+    assert lines[0] == "  standard input:1: user: id is missing"
+    assert lines[-2:] == ["  and 50 more", "Nothing was imported."]
+    assert len(lines) == 102
+
+
+def test_standard_input_needs_a_format(run_sqlite: Run) -> None:
+    outcome = run_sqlite("import", "-", stdin=STATE)
+    assert (outcome.status, outcome.err) == (2, "-: say --format yaml or --format jsonl, or use a name that ends so\n")
+    assert run_sqlite("import", "-", "--format", "yaml", stdin=STATE).status == 0
+
+
+@pytest.mark.parametrize("name", ["state.yml", "state.YAML", "state.yaml"])
+def test_the_format_is_what_the_name_ends_with(run_sqlite: Run, tmp_path: Path, name: str) -> None:
+    assert run_sqlite("import", write(tmp_path / name, STATE)).status == 0
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(run_sqlite: Run, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    assert run_sqlite("import", missing).err == f"{missing}: No such file or directory\n"
+    (tmp_path / "latin.yaml").write_bytes(b"users: [{id: ann, name: \xe4}]")
+    assert run_sqlite("import", tmp_path / "latin.yaml").err == f"{tmp_path / 'latin.yaml'}: is not UTF-8\n"
+    assert run_sqlite("export", tmp_path / "nowhere" / "state.yaml").status == 2
+
+
+def test_a_byte_order_mark_and_other_line_ends_are_passed_over(run_sqlite: Run, tmp_path: Path) -> None:
+    (tmp_path / "state.jsonl").write_bytes(
+        b'\xef\xbb\xbf{"kind": "user", "id": "ann"}\r\n{"kind": "user", "id": "bob"}\r\n'
+    )
+    assert run_sqlite("import", tmp_path / "state.jsonl").lines[1] == "user 2 0 0"
+
+
+def test_a_users_kind_has_a_name_of_its_own_in_json_lines(run_sqlite: Run) -> None:
+    state = json.dumps({"kind": "user", "id": "robot", "user_kind": "service"})
+    assert run_sqlite("import", "-", "--format", "jsonl", stdin=state).status == 0
+    assert json.loads(run_sqlite("export", "-", "--format", "jsonl").out)["user_kind"] == "service"
+
+
+def test_roles_at_the_platform_are_imported_on_demand_only(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "state.yaml", "memberships: [{platform: true, user: olga, role: operator}]\n")
+    refused = run("import", file)
+    assert refused.status == 2
+    assert "--allow-platform" in refused.err
+    assert run("import", file, "--allow-platform").status == 0
+    assert run("platform", "list").lines[1].startswith("olga operator yes")
+
+
+def test_an_export_is_a_file_for_its_owner_only_and_has_no_secret(run: Run, tmp_path: Path) -> None:
+    run("import", "-", "--format", "yaml", stdin=STATE)
+    file = tmp_path / "out.yaml"
+    file.write_text("old")
+    assert run("export", file).out == f"{file}: 2 records\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "canary" not in file.read_text()
+    assert not list(tmp_path.glob(".out*")), "nothing half written is left"
+    assert run("export", "-", "--format", "yaml").out == file.read_text()
+
+
+def test_the_same_database_is_not_needed_to_be_the_same_kind(run: Run, tmp_path: Path) -> None:
+    assert run("import", EXAMPLES / "dam.yaml").status == 0
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    assert run("export", first).status == 0
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    assert run("db", "upgrade", "--database", other).status == 0
+    assert run("import", first, "--database", other).status == 0
+    assert run("export", second, "--database", other).status == 0
+    assert second.read_text() == first.read_text()

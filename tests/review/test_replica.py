@@ -1,0 +1,185 @@
+"""What a replica holds stays one revision of the database, whatever happens to reads and writes in between."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from tests.tenancy.world import World, policy
+from wsauthz.model.errors import RevisionUnknown, TooManyRequests, Unavailable
+from wsauthz.model.places import PLATFORM
+from wsauthz.replica import replica as replicas
+from wsauthz.store import revisions, snapshot
+from wsauthz.store.revisions import Change
+from wsauthz.store.tables import changes, revision
+from wsauthz.tenancy.enrolment import enrol
+
+
+@pytest.fixture
+def world(sqlite_url: str) -> Iterator[World]:
+    """Return a database under the dam bundle."""
+    made = World(sqlite_url, policy("dam"))
+    yield made
+    made.database.close()
+
+
+def second(world: World) -> World:
+    """Return another replica of the same database."""
+    other = World.__new__(World)
+    other.open(str(world.database.url), policy("dam"))
+    return other
+
+
+def user(user_id: str, *, is_active: bool = True) -> dict[str, Any]:
+    """Return the values of a change."""
+    return {"id": user_id, "is_active": is_active}
+
+
+def test_changes_that_do_not_follow_what_is_held_are_not_applied(world: World) -> None:
+    """Whatever lies between would be lost for good, a revocation perhaps."""
+    replica, held = world.replica, world.revision
+    replica.apply([Change(revision=held + 2, kind="user", values=user("late"))], replica.revision.epoch, held + 2)
+    assert (world.revision, "late" in replica.facts.users) == (held, False)
+
+
+def test_a_revision_whose_changes_are_missing_makes_a_replica_load_anew(world: World) -> None:
+    """Every revision has a change, so what is not there was lost."""
+    other = second(world)
+    world.user("ann")
+    world.user("bob")
+    with world.database.write() as connection:
+        connection.execute(delete(changes).where(changes.c.revision == other.revision + 1))
+    other.replica.catch_up()
+    assert (other.revision, set(other.replica.facts.users)) == (world.revision, {"ann", "bob"})
+
+
+def test_a_writer_does_not_decide_on_half_applied_facts(world: World) -> None:
+    """A writer that was waiting when applying failed finds facts that nobody may trust."""
+    other = second(world)
+    world.user("ann")
+    apply, broken = other.replica.facts.apply, [True]
+
+    def fail_once(kind: str, values: Any) -> None:
+        if broken.pop():
+            raise KeyError(kind)
+        apply(kind, values)
+
+    other.replica.facts.apply = fail_once  # type: ignore[method-assign]
+    with pytest.raises(KeyError):
+        other.replica.catch_up()
+    broken.append(False)
+    seen: list[Any] = []
+    passed, calls = other.replica.check_ready, [0]
+
+    def ready_when_the_writer_came() -> None:
+        calls[0] += 1
+        if calls[0] > 1:
+            passed()
+
+    other.replica.check_ready = ready_when_the_writer_came  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        other.write("", lambda tx: seen.append(tx.facts))
+    assert not seen
+
+
+def test_one_load_at_a_time_so_that_an_older_one_never_replaces_a_newer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads after a restore could else swap in the wrong order."""
+    running, most = [0], [0]
+    load = snapshot.load
+
+    def counted(connection: Any) -> Any:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        yield from load(connection)
+        threading.Event().wait(0.05)
+        running[0] -= 1
+
+    monkeypatch.setattr(snapshot, "load", counted)
+    threads = [threading.Thread(target=world.replica.load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+
+
+def test_a_reload_leaves_nothing_of_the_old_facts_in_memory(world: World) -> None:
+    """Places are cycles, and what is frozen is never collected."""
+    world.workspace("op")
+    world.replica.load()
+    count = _places()
+    for _ in range(3):
+        world.replica.load()
+    assert _places() <= count
+
+
+def _places() -> int:
+    gc.unfreeze()
+    found = sum(type(each).__name__ == "Place" for each in gc.get_objects())
+    gc.freeze()
+    return found
+
+
+def test_a_replica_that_sees_the_revision_go_back_gives_the_database_a_new_epoch(world: World) -> None:
+    """Else another replica that polls a little later would take the new history for the one it has."""
+    other = second(world)
+    world.user("ann")
+    other.replica.catch_up()
+    before = world.replica.revision
+    with world.database.write() as connection:  # what restoring a backup does
+        connection.execute(update(revision).values(value=before.value - 1))
+        connection.execute(delete(changes).where(changes.c.revision >= before.value))
+    world.replica.catch_up()
+    world.write("", enrol, PLATFORM, "bob", role="operator")
+    assert world.revision == before.value
+    assert world.replica.revision.epoch != before.epoch
+    other.replica.catch_up()
+    assert "bob" in other.replica.facts.grants
+    with other.database.read() as connection:
+        assert revisions.current(connection).epoch == other.replica.revision.epoch
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "\u0663", "", "-1", "1.5"])
+def test_a_token_whose_number_is_none_is_unknown(world: World, number: str) -> None:
+    """Python refuses to read numbers of thousands of digits with an error of its own."""
+    with pytest.raises(RevisionUnknown):
+        asyncio.run(world.replica.reached(f"{world.replica.revision.epoch}.{number}", 0.01))
+
+
+def test_a_token_above_the_databases_revision_is_unknown_after_one_poll(world: World) -> None:
+    """The database was asked after the token came, and has not got so far."""
+    token = f"{world.replica.revision.epoch}.{world.revision + 5}"
+
+    async def wait() -> None:
+        waiting = asyncio.ensure_future(world.replica.reached(token, 5.0))
+        await asyncio.sleep(0.01)
+        world.replica.catch_up()
+        with pytest.raises(RevisionUnknown):
+            await waiting
+
+    asyncio.run(wait())
+
+
+def test_so_many_requests_wait_for_a_revision_at_once_and_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes then is told to try again."""
+    monkeypatch.setattr(replicas, "MOST_WAITING", 2)
+    token = f"{world.replica.revision.epoch}.{world.revision + 1}"
+
+    async def wait() -> None:
+        waiting = [asyncio.ensure_future(world.replica.reached(token, 5.0)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(TooManyRequests):
+            await world.replica.reached(token, 5.0)
+        world.user("ann")
+        await asyncio.gather(*waiting)
+        await world.replica.reached(token, 5.0)
+
+    asyncio.run(wait())

@@ -1,0 +1,141 @@
+import io
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.tenancy.world import POLICIES, World, policy
+from wsauthz.cli.invention import invent
+from wsauthz.cli.state_text import Form, write_state
+from wsauthz.metrics import Metrics
+from wsauthz.model.places import PLATFORM
+from wsauthz.policy.state_file import read_state
+from wsauthz.replica.replica import Replica
+from wsauthz.replica.writing import write
+from wsauthz.store import invitations, invite_codes
+from wsauthz.store.database import Database
+from wsauthz.tenancy import workspaces
+from wsauthz.tenancy.exports import export_state
+from wsauthz.tenancy.imports import import_state
+from wsauthz.tenancy.transaction import Caller, Transaction
+
+EXAMPLES = POLICIES.parent / "examples"
+
+
+@contextmanager
+def replica_of(url: str, bundle: str) -> Iterator[Replica]:
+    """Give a replica of a database under a shipped bundle."""
+    with closing(Database(url, wait_seconds=30)) as database:
+        replica = Replica(database, policy(bundle), Metrics())
+        replica.load()
+        yield replica
+
+
+def put(replica: Replica, text: str, form: Form) -> None:
+    """Import a state file."""
+    state = read_state(text, form.value)
+    by = Caller(caller="cli", actor="", method="import")
+    write(replica, by, lambda tx: import_state(tx, state, allow_platform=True))
+
+
+def exported(replica: Replica, form: Form) -> str:
+    """Return what an export writes."""
+    output = io.StringIO()
+    with replica.database.read() as connection:
+        write_state(output, form, export_state(connection))
+    return output.getvalue()
+
+
+def invented(bundle: str, **size: int) -> str:
+    """Return an invented state for a bundle in JSON Lines."""
+    output = io.StringIO()
+    write_state(output, Form.JSONL, invent(policy(bundle).bundle.catalog, **size))
+    return output.getvalue()
+
+
+def _add_token(tx: Transaction, invitation_id: str, token_hash: str) -> None:
+    tx.connection.exec_driver_sql(f"INSERT INTO invitation_tokens VALUES ('{invitation_id}', '{token_hash}')")
+    tx.audit("invitation", invitation_id, PLATFORM)
+
+
+def _revoke(tx: Transaction, invitation_id: str) -> None:
+    invitations.revoke(tx.connection, invitation_id, now=tx.now)
+    tx.audit("invitation", invitation_id, PLATFORM)
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("bundle", ["dam", "eventpalour", "oneglanse"])
+def test_an_example_exported_imported_and_exported_again_is_the_same_file_on_either_database(
+    sqlite_url: str, postgresql_url: str, bundle: str, form: Form
+) -> None:
+    with replica_of(sqlite_url, bundle) as first, replica_of(postgresql_url, bundle) as second:
+        put(first, (EXAMPLES / f"{bundle}.yaml").read_text(), Form.YAML)
+        file = exported(first, form)
+        put(second, file, form)
+        assert exported(second, form) == file
+
+
+@pytest.mark.parametrize("bundle", ["dam", "default", "eventpalour", "oneglanse"])
+def test_an_invented_state_survives_the_round_trip_and_a_second_import_changes_nothing(
+    database_url: str, tmp_path: Path, sqlite_template: Path, bundle: str
+) -> None:
+    with replica_of(database_url, bundle) as first:
+        put(first, invented(bundle, workspaces=40, users=60, seed=7), Form.JSONL)
+        file = exported(first, Form.JSONL)
+        revision = first.revision
+        put(first, file, Form.JSONL)
+        assert first.revision == revision
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(sqlite_template.read_bytes())
+    with replica_of(f"sqlite:///{copy}", bundle) as second:
+        put(second, file, Form.JSONL)
+        assert exported(second, Form.JSONL) == file
+
+
+def test_no_secret_is_exported(dam: World) -> None:
+    text = """
+workspaces: [{id: w, owner: ann, invite_code: canary-code}]
+invitations: [{id: i, workspace: w, email: x@example.com, invited_by: ann}]
+"""
+    dam.write("", import_state, read_state(text, "yaml"))
+    dam.write("ann", _add_token, "i", "canary-hash")
+    assert dam.row(invite_codes.find, "w") == ("canary-code", True)
+    assert dam.row(invitations.find_by_token, "canary-hash")
+    for form in Form:
+        assert "canary" not in exported(dam.replica, form)
+
+
+def test_what_is_deleted_or_over_is_not_exported(dam: World) -> None:
+    text = """
+workspaces: [{id: w, owner: ann}, {id: gone, owner: ann}]
+subscriptions: [{workspace: w, plan: trial}, {workspace: gone, plan: trial}]
+memberships: [{workspace: w, user: ann, role: admin}, {workspace: gone, user: ann, role: admin}]
+invitations:
+  - {id: open, workspace: w, email: x@example.com, invited_by: ann}
+  - {id: revoked, workspace: w, email: y@example.com, invited_by: ann}
+"""
+    dam.write("", import_state, read_state(text, "yaml"))
+    dam.write("ann", workspaces.delete, workspace_id="gone")
+    dam.write("ann", _revoke, "revoked")
+    file = exported(dam.replica, Form.YAML)
+    assert "gone" not in file
+    assert "revoked" not in file
+    assert "open" in file
+
+
+def test_hostile_texts_survive_both_forms(sqlite_url: str, postgresql_url: str) -> None:
+    text = r"""
+users:
+  - {id: "null", name: "true"}
+  - {id: "0123", name: "- {a: b} # c\u2028\"'"}
+  - {id: "auth0|5f7c/a:b=c~d", name: "null"}
+workspaces:
+  - {id: "1e3", owner: "null", name: "yes", notes: "two\nlines: \t and 日本語 😀", description: "'"}
+  - {id: "+", owner: "null"}
+"""
+    with replica_of(sqlite_url, "dam") as first, replica_of(postgresql_url, "dam") as second:
+        put(first, text, Form.YAML)
+        for form in Form:
+            put(second, exported(first, form), form)
+            assert exported(second, form) == exported(first, form)
