@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,8 +50,20 @@ def example(run: Run) -> Run:
     return run
 
 
+@pytest.fixture(scope="session")
+def example_database(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, bundles: Path) -> str:
+    """Return the URL of examples/dam.yaml in SQLite, imported once and only read by tests."""
+    path = tmp_path_factory.mktemp("example") / "wsauthz.db"
+    with closing(sqlite3.connect(sqlite_template)) as template, closing(sqlite3.connect(path)) as fresh:
+        template.backup(fresh)
+    url = f"sqlite:///{path}"
+    outcome = Run(url)("import", EXAMPLES / "dam.yaml", "--database", url, "--policy", bundles / "dam")
+    assert outcome.status == 0, outcome.err
+    return url
+
+
 @pytest.fixture
-def example_sqlite(run_sqlite: Run) -> Run:
-    """Return what runs commands on examples/dam.yaml, on SQLite only."""
-    assert run_sqlite("import", EXAMPLES / "dam.yaml").status == 0
-    return run_sqlite
+def example_sqlite(example_database: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return what runs commands that change nothing on examples/dam.yaml, on SQLite only."""
+    monkeypatch.setenv("WSAUTHZ_DATABASE_URL", example_database)
+    return Run(example_database)

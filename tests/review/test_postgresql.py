@@ -1,5 +1,6 @@
 """What PostgreSQL is set up with changes no answer."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 from sqlalchemy.engine import make_url
@@ -15,9 +16,14 @@ def test_a_membership_until_the_end_of_9999_loads_whatever_the_time_zone_of_the_
     name = make_url(postgresql_url).database
     execute(postgresql_url, f"ALTER DATABASE \"{name}\" SET timezone = 'Europe/Berlin'")
     world = World(postgresql_url, policy("dam"))
+    with closing(world.database):
+        load_a_member(world)
+
+
+def load_a_member(world: World) -> None:
+    """Add a member for ever, nearly, and load everything."""
     studio = world.workspace("ann")
     world.add("ann", studio, "bob", "viewer", expires_at=NEVER)
     world.replica.load()
     grants = world.replica.facts.grants["bob"]
     assert [grant.expires_at for grant in grants.values()] == [NEVER.timestamp()]
-    world.database.close()

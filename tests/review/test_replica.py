@@ -27,11 +27,13 @@ def world(sqlite_url: str) -> Iterator[World]:
     made.database.close()
 
 
-def second(world: World) -> World:
+@pytest.fixture
+def other(world: World) -> Iterator[World]:
     """Return another replica of the same database."""
-    other = World.__new__(World)
-    other.open(str(world.database.url), policy("dam"))
-    return other
+    made = World.__new__(World)
+    made.open(str(world.database.url), policy("dam"))
+    yield made
+    made.database.close()
 
 
 def user(user_id: str, *, is_active: bool = True) -> dict[str, Any]:
@@ -46,9 +48,8 @@ def test_changes_that_do_not_follow_what_is_held_are_not_applied(world: World) -
     assert (world.revision, "late" in replica.facts.users) == (held, False)
 
 
-def test_a_revision_whose_changes_are_missing_makes_a_replica_load_anew(world: World) -> None:
+def test_a_revision_whose_changes_are_missing_makes_a_replica_load_anew(world: World, other: World) -> None:
     """Every revision has a change, so what is not there was lost."""
-    other = second(world)
     world.user("ann")
     world.user("bob")
     with world.database.write() as connection:
@@ -57,9 +58,8 @@ def test_a_revision_whose_changes_are_missing_makes_a_replica_load_anew(world: W
     assert (other.revision, set(other.replica.facts.users)) == (world.revision, {"ann", "bob"})
 
 
-def test_a_writer_does_not_decide_on_half_applied_facts(world: World) -> None:
+def test_a_writer_does_not_decide_on_half_applied_facts(world: World, other: World) -> None:
     """A writer that was waiting when applying failed finds facts that nobody may trust."""
-    other = second(world)
     world.user("ann")
     apply, broken = other.replica.facts.apply, [True]
 
@@ -126,9 +126,8 @@ def _places() -> int:
     return found
 
 
-def test_a_replica_that_sees_the_revision_go_back_gives_the_database_a_new_epoch(world: World) -> None:
+def test_a_replica_that_sees_the_revision_go_back_gives_the_database_a_new_epoch(world: World, other: World) -> None:
     """Else another replica that polls a little later would take the new history for the one it has."""
-    other = second(world)
     world.user("ann")
     other.replica.catch_up()
     before = world.replica.revision

@@ -187,7 +187,9 @@ def test_a_denial_that_was_made_before_names_the_module_that_is_missing_now() ->
         case = world(workspace("c", modules=modules), member(("workspace", "c"), "admin"))
         asked = {"resource": "dam:asset", "action": "read", "required_module": "analytics"}
         decision = decide(load(case.state), rules, worlds.NOW, subject="ann", place=("workspace", "c"), **asked)
-        return denials.denial(rules, decision, **asked).remedy.module
+        made = pb.Denial()
+        denials.write(made, rules, decision, **asked)
+        return made.remedy.module
 
     denials, rules = Denials(), world().bundle.rules
     assert missing([]) == "dam"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.tenancy.world import World
+from wsauthz.metrics import Metrics
 from wsauthz.model.errors import MemberNotFound
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
@@ -15,6 +16,8 @@ from wsauthz.model.users import User
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.problems import StateRefused
 from wsauthz.policy.state_file import read_state
+from wsauthz.replica.replica import Replica
+from wsauthz.replica.writing import write
 from wsauthz.store import (
     invitations,
     invite_codes,
@@ -28,6 +31,7 @@ from wsauthz.store import (
 from wsauthz.tenancy import platform
 from wsauthz.tenancy import workspaces as tenancy_workspaces
 from wsauthz.tenancy.imports import Counts, import_state
+from wsauthz.tenancy.transaction import Caller
 
 
 def imported(world: World, text: str, **options: Any) -> Mapping[str, Counts]:
@@ -411,6 +415,19 @@ def test_an_invitation_stays_with_its_workspace(dam: World) -> None:
     assert refused(dam, "invitations: [{id: i, workspace: south, email: cleo@example.com}]") == [
         "state.yaml:1: invitation: workspace: is fixed when an invitation is made, and is north"
     ]
+
+
+def test_an_import_counts_on_what_another_process_imported_meanwhile(dam: World) -> None:
+    other = Replica(dam.database, dam.replica.policy, Metrics())
+    other.load()
+    imported(dam, "users: [{id: ann, email: a@example.com}]\nworkspaces: [{id: w, owner: ann}]")
+    state = read_state("workspaces: [{id: c, parent: w, owner: ann}]\nusers: [{id: ann, name: Ann}]", "yaml")
+    by = Caller(caller="cli", actor="", method="import")
+    counts = write(other, by, lambda tx: import_state(tx, state)).answer
+    assert counts["user"] == Counts(added=0, changed=1, unchanged=0)
+    assert other.facts.places["workspace", "c"].owner == "ann"
+    dam.replica.catch_up()
+    assert user(dam, "ann").email == "a@example.com"
 
 
 def test_a_role_at_the_platform_is_granted_changed_and_revoked(dam: World) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from wsauthz.model.errors import Refused, Unavailable
-from wsauthz.policy.problems import StateRefused
 from wsauthz.settings import SettingsRefused
 
 _MOST: Final = 100
@@ -23,8 +22,6 @@ def sentences(error: Exception) -> list[str] | None:
     found: list[str] | None = None
     if isinstance(error, SettingsRefused):
         found = error.problems
-    elif isinstance(error, StateRefused):
-        found = [*listed(error.problems), "Nothing was imported."]
     elif isinstance(error, Unavailable):
         found = ["The database does not answer: it cannot be reached, or somebody else keeps it locked."]
     elif isinstance(error, OSError) and error.strerror:

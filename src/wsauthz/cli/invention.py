@@ -15,8 +15,7 @@ from wsauthz.policy.catalog import Catalog, Role
 Record = tuple[str, Mapping[str, Any]]
 """Kind, and values by the keys of a state file."""
 
-_FIRST: Final = ("Ada", "Bela", "Dario", "Elif", "Femi", "Greta", "Hana", "Jonas", "Kofi", "Lena", "Omar", "Rosa")
-_LAST: Final = ("Abbot", "Berg", "Costa", "Dahl", "Farah", "Hale", "Ito", "Kaya", "Lind", "Novak", "Okoro", "Sato")
+_NAMES: Final = ("Ada", "Bela", "Dario", "Elif", "Femi", "Greta", "Hana", "Jonas", "Kofi", "Lena", "Omar", "Rosa")
 _MOODS: Final = ("Amber", "Bold", "Calm", "Early", "Golden", "High", "Inner", "Keen", "Mellow", "Open", "Quiet")
 _THINGS: Final = ("Anchor", "Bridge", "Canvas", "Dune", "Ember", "Field", "Garden", "Harbour", "Kite", "Orchard")
 
@@ -89,8 +88,8 @@ def invent(catalog: Catalog, *, workspaces: int, users: int, seed: int) -> Itera
 
 
 def _users(world: _World) -> Iterator[Record]:
-    for user in world.users:
-        name = f"{world.chance.choice(_FIRST)} {world.chance.choice(_LAST)}"
+    for number, user in enumerate(world.users, start=1):
+        name = f"{world.chance.choice(_NAMES)} {number}"
         kind = "service" if world.happens(1) else "human"
         address = {"email": f"{user}@example.com", "email_verified": not world.happens(5)}
         yield "user", {"id": user, "user_kind": kind, "name": name, "is_active": not world.happens(2), **address}

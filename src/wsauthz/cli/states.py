@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wsauthz.cli import opening, options, printing
-from wsauthz.cli.failures import Failed
+from wsauthz.cli.failures import Failed, listed
 from wsauthz.cli.state_text import Form, replaced, state_form, write_state
 from wsauthz.policy.problems import Problem, StateRefused
 from wsauthz.policy.state_file import State, read_lines, read_state, state_of
+from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
 from wsauthz.tenancy.exports import export_state
 from wsauthz.tenancy.imports import Counts, import_state
@@ -44,7 +45,8 @@ def import_(
 
     It lists users, organizations, workspaces, memberships, invitations and subscriptions. Records that are there get
     the fields that the file lists, others are made; nothing is deleted. Mistakes are reported together, with their
-    lines, and importing the same file again changes nothing. Running servers notice.
+    lines, and importing the same file again changes nothing. Running servers notice; what they would write meanwhile
+    has to wait.
 
     \b
     Example:
@@ -54,13 +56,11 @@ def import_(
     using = opening.settings(database, policy)
     form = form or state_form(file)
     with opening.loaded(using) as replica:
-        state = _read(file, form)
-        by = Caller(caller="cli", actor="", method="import")
-        total = sum(map(len, state.records.values()))
-        with _progress("Writing", total) as advance:
-            work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
-            written = write(replica, by, work)
-    _report(written.answer)
+        try:
+            counts = _import(replica, _read(file, form), allow_platform=allow_platform)
+        except StateRefused as refused:
+            raise Failed(*listed(refused.problems), f"Nothing was imported. The bundle is {using.policy}.") from None
+    _report(counts)
 
 
 @app.command(name="export")
@@ -111,6 +111,14 @@ def _read(file: str, form: Form) -> State:
     if problems:
         raise StateRefused(sorted(problems))
     return state
+
+
+def _import(replica: Replica, state: State, *, allow_platform: bool) -> Mapping[str, Counts]:
+    """Import a state in one writing transaction; reports how far it is with long ones."""
+    by = Caller(caller="cli", actor="", method="import")
+    with _progress("Writing", sum(map(len, state.records.values()))) as advance:
+        work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
+        return write(replica, by, work).answer
 
 
 def _counted(lines: list[str], advance: Callable[[int], None]) -> Iterator[str]:

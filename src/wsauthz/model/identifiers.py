@@ -42,7 +42,7 @@ def check_id(field: str, value: str) -> str:
         InvalidArgument: the value is empty or has a character an id may not have.
 
     """
-    if not is_id(value):
+    if _ID.match(value) is None:
         raise InvalidArgument(field, "must be 1 to 128 characters of [A-Za-z0-9_.@+-], not starting with '-'")
     return value
 
@@ -54,7 +54,7 @@ def check_user_id(field: str, value: str) -> str:
         InvalidArgument: the value is empty or has a character a user id may not have.
 
     """
-    if not is_user_id(value):
+    if _USER_ID.match(value) is None:
         raise InvalidArgument(field, "must be 1 to 128 characters of [A-Za-z0-9_.@+|:/=~-], not starting with '-'")
     return value
 

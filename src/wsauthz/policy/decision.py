@@ -15,17 +15,16 @@ from wsauthz.policy.terms import CORE, EVERYONE
 
 SUBSCRIPTION_EXPIRED: Final = "SUBSCRIPTION_EXPIRED"
 UNKNOWN_MODULE: Final = "UNKNOWN_MODULE"
-_LAPSED: Final = frozenset({4, 5})  # SubscriptionStatus.EXPIRED and CANCELLED, as plain ints
 _EVERYONE: Final[Nodes] = frozenset({EVERYONE})
 _NOTHING: Final[Nodes] = frozenset()
 # Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.
 _ACTIVE: Final = State.ACTIVE
 _SUSPENDED: Final = State.SUSPENDED
 _INACTIVE: Final = State.INACTIVE
-_OF_THE_SUBJECT: Final = frozenset(
+OF_THE_SUBJECT: Final = frozenset(
     {Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
 )
-"""Reasons that no place is behind."""
+"""Reasons that no place is behind; what would fix them is the same everywhere."""
 _NO_MATCH: Final[Match] = (None, None)
 
 Holding = tuple[Nodes, bool, bool]
@@ -88,26 +87,23 @@ def decide(
     if at is None:
         return Decision(False, (Reason.WORKSPACE_NOT_FOUND,))
     question = Question(subject, at, kind, action, object_id, required_module)
-    warnings: tuple[str, ...] = (SUBSCRIPTION_EXPIRED,) if lapsed(at) else ()
+    warnings: tuple[str, ...] = (SUBSCRIPTION_EXPIRED,) if at.is_lapsed else ()
     holding, (allow, deny) = _weigh(facts, rules, now, question)
-    if allow is not None and deny is None and _passes_gates(facts, rules, now, question):
+    is_gated = required_module or kind.is_core or kind.actions[action] is not None
+    if allow is not None and deny is None and not (is_gated and _is_stopped(facts, rules, now, question)):
         until = _valid_until(facts, rules, now, question) if holding[2] else None
         return Decision(True, (), at, allow.rule, None, warnings, until)
     if required_module and not _known(rules, required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
     reasons = _obstacles(facts, rules, now, question, holding, (allow, deny))
-    return Decision(False, reasons, at, deny.rule if deny else None, blocker(question, reasons[0], deny), warnings)
-
-
-def lapsed(at: Place) -> bool:
-    """Tell whether the effective subscription has expired or was cancelled: a warning, never a denial (REQ-131)."""
-    return at.subscription is not None and at.subscription[1] in _LAPSED
+    blocked_by = None if reasons[0] in OF_THE_SUBJECT else blocker(question, reasons[0], deny)
+    return Decision(False, reasons, at, deny.rule if deny else None, blocked_by, warnings)
 
 
 def allowing(facts: Facts, rules: Ruleset, now: float, question: Question) -> Rule | None:
     """Return the rule that allows, or None: the answer without its reasons, for asking many questions."""
     _, (allow, deny) = _weigh(facts, rules, now, question)
-    if allow is None or deny is not None or not _passes_gates(facts, rules, now, question):
+    if allow is None or deny is not None or _is_stopped(facts, rules, now, question):
         return None
     return allow.rule
 
@@ -118,7 +114,8 @@ def _weigh(facts: Facts, rules: Ruleset, now: float, question: Question) -> tupl
     holding = _hold(facts, rules, now, question.subject, at, module)
     if not has_module(at, module):
         return holding, _NO_MATCH
-    return holding, match(rules, question, holding[0], at.state)
+    cell = rules.cells[question.type.name, question.action, at.state]
+    return holding, cell.match(holding[0], at.chain, question.object_id)
 
 
 def held(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, module: str | None) -> Nodes:
@@ -167,19 +164,19 @@ def has_module(at: Place, module: str) -> bool:
 
 def matching(rules: Ruleset, question: Question, nodes: Nodes, state: State) -> list[Compiled]:
     """Return every row that matches the question for these nodes in this state."""
-    cell = rules.cell(question.type.name, question.action, state)
+    cell = rules.cells[question.type.name, question.action, state]
     return cell.matching(nodes, question.at.chain, question.object_id)
 
 
 def match(rules: Ruleset, question: Question, nodes: Nodes, state: State) -> Match:
     """Return the row that allows and the row that denies; of several the first in policy.csv."""
-    return rules.cell(question.type.name, question.action, state).match(nodes, question.at.chain, question.object_id)
+    return rules.cells[question.type.name, question.action, state].match(nodes, question.at.chain, question.object_id)
 
 
-def _passes_gates(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
-    """Tell whether nothing stands in the way of what a rule allows: a module, a feature, a switch."""
-    return not (
-        (question.required_module and not _passes_module(facts, rules, now, question))
+def _is_stopped(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
+    """Tell whether what no rule speaks of is in the way of what one allows: a module, a feature, a switch."""
+    return (
+        (question.required_module != "" and not _passes_module(facts, rules, now, question))
         or _lacks_feature(rules, question)
         or _children_switched_off(question)
     )
@@ -235,10 +232,10 @@ def obstacles(facts: Facts, rules: Ruleset, now: float, question: Question) -> t
 def _obstacles(
     facts: Facts, rules: Ruleset, now: float, question: Question, holding: Holding, matched: Match
 ) -> tuple[Reason, ...]:
-    at, module, required = question.at, question.type.module, question.required_module
+    at, kind, required = question.at, question.type, question.required_module
     in_module, left_out, _ = holding
     allow, deny = matched
-    is_enabled = has_module(at, module)
+    is_enabled = has_module(at, kind.module)
     anything = held(facts, rules, now, question.subject, at, None) if left_out else in_module
     sufficient = allow is not None
     if left_out or not is_enabled or at.state is not _ACTIVE:
@@ -251,11 +248,11 @@ def _obstacles(
         None if anything else _no_role(facts, rules, now, question) if left_out else Reason.NOT_A_MEMBER,
         Reason.MODULE_NOT_ENABLED if lacks_module else None,
         Reason.MODULE_NOT_GRANTED if lacks_required or is_elsewhere else None,
-        Reason.PLAN_FEATURE_MISSING if _lacks_feature(rules, question) else None,
+        Reason.PLAN_FEATURE_MISSING if kind.actions[question.action] and _lacks_feature(rules, question) else None,
         Reason.WORKSPACE_SUSPENDED if at.state is _SUSPENDED else None,
         None if deny is None else Reason.DENIED_BY_RULE,
         None if sufficient else Reason.ROLE_INSUFFICIENT,
-        Reason.CHILD_WORKSPACES_NOT_ALLOWED if _children_switched_off(question) else None,
+        Reason.CHILD_WORKSPACES_NOT_ALLOWED if kind.is_core and _children_switched_off(question) else None,
     )
     return tuple(filter(None, found))
 
@@ -276,10 +273,8 @@ def _no_role(facts: Facts, rules: Ruleset, now: float, question: Question) -> Re
 
 def blocker(question: Question, reason: Reason, deny: Compiled | None = None) -> Place | None:
     """Return the place whose own flag, list, plan or rule is behind the reason, where one is."""
-    if reason in _OF_THE_SUBJECT:
-        return None
     at = question.at
-    if reason is Reason.WORKSPACE_INACTIVE or reason is Reason.WORKSPACE_SUSPENDED:
+    if reason in {Reason.WORKSPACE_INACTIVE, Reason.WORKSPACE_SUSPENDED}:
         return at.blocked_by
     if reason is Reason.MODULE_NOT_ENABLED:
         for module in (question.type.module, question.required_module):

@@ -7,11 +7,14 @@ sees exactly one revision without a lock.
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sortedcontainers import SortedDict
 
 from wsauthz.model.places import PLATFORM, PlaceKey, State
+from wsauthz.model.subscriptions import SubscriptionStatus
+
+_LAPSED: Final = frozenset({SubscriptionStatus.EXPIRED, SubscriptionStatus.CANCELLED})
 
 
 class Grant(NamedTuple):
@@ -33,6 +36,7 @@ class Place:
         "child_workspaces",
         "children",
         "is_active",
+        "is_lapsed",
         "is_suspended",
         "key",
         "members",
@@ -79,6 +83,8 @@ class Place:
             self.modules = above.modules if self.modules is None else self.modules & above.modules
         self.subscription: tuple[str, int] | None = self.own_subscription or (above.subscription if above else None)
         """Plan and status of the own, else the nearest ancestor's subscription."""
+        self.is_lapsed = self.subscription is not None and self.subscription[1] in _LAPSED
+        """Whether that one has expired or was cancelled: a warning, never a denial (REQ-131)."""
         for child in self.children:
             child.settle()
 
@@ -192,7 +198,8 @@ class Facts:
         else:
             self.roles[before.role] -= 1
         self.roles[grant.role] += 1
-        held[place] = self._interned.setdefault(grant, grant)
+        # Those that expire are as many as there are times: kept here they would stay for good.
+        held[place] = grant if grant.expires_at is not None else self._interned.setdefault(grant, grant)
 
     def _place(self, key: PlaceKey, above: Place) -> Place:
         place = self.places.get(key)

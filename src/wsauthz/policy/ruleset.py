@@ -9,7 +9,7 @@ from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog, ResourceType
 from wsauthz.policy.facts import Place
-from wsauthz.policy.rules import Rule, RuleTable
+from wsauthz.policy.rules import STATES, Rule, RuleTable
 
 Nodes = frozenset[str]
 """Roles and explicit permissions that count somewhere, as ``role:x`` and ``perm:x``; inheritance is followed."""
@@ -95,9 +95,6 @@ class Cell:
         return found
 
 
-_NO_RULES: Final = Cell()
-
-
 class Ruleset:
     """Who may do what, by node, resource type, action and state. Never changed after it is made."""
 
@@ -109,7 +106,10 @@ class Ruleset:
         self._flows: dict[str, list[str]] = defaultdict(list)
         for above, below in table.flows:
             self._flows[above].append(below)
-        self._cells = self._compile()
+        self.particular: set[tuple[str, str]] = set()
+        """Resource types and actions with rules about one object or one place: elsewhere the answer may be another."""
+        self.cells: Mapping[tuple[str, str, State], Cell] = self._compile()
+        """Resource type, action and state of the place -> the rules about them; none is left out."""
         self._given: dict[tuple[str, tuple[str, ...], int], Nodes] = {}
 
     def type_of(self, resource: str, action: str) -> tuple[ResourceType, str]:
@@ -158,24 +158,26 @@ class Ruleset:
         """Return what the nodes held in a place give in the places right below it."""
         return self.close(below for node in nodes for below in self._flows.get(node, ()))
 
-    def cell(self, resource_type: str, action: str, state: State) -> Cell:
-        """Return the rules for a resource type and action that hold in the state."""
-        return self._cells.get((resource_type, action, state), _NO_RULES)
-
     def rows(self, resource_type: str, action: str, state: State) -> Mapping[str, Sequence[Compiled]]:
         """Return the rules for a resource type and action that hold in the state, by node."""
-        return self.cell(resource_type, action, state).by_node
+        return self.cells[resource_type, action, state].by_node
 
     def _compile(self) -> Mapping[tuple[str, str, State], Cell]:
-        cells: dict[tuple[str, str, State], Cell] = defaultdict(Cell)
+        kinds, states = self.catalog.resources.values(), STATES[terms.ANY_STATE]
+        cells = {(kind.name, action, state): Cell() for kind in kinds for action in kind.actions for state in states}
         for rule in self.table.rules:
             _, _, tail = rule.resource.partition("/")
             compiled = Compiled(rule, rule.node, None if tail in {"", "*"} else tail)
-            for resource in covered(self.catalog, rule.resource):
-                for action in resource.actions if rule.action == "*" else (rule.action,):
+            is_particular = compiled.place is not None or compiled.object_id is not None
+            for kind in covered(self.catalog, rule.resource):
+                for action in kind.actions:
+                    if rule.action not in {"*", action}:
+                        continue
+                    if is_particular:
+                        self.particular.add((kind.name, action))
                     for state in rule.states:
-                        cells[resource.name, action, state].add(compiled)
-        return dict(cells)
+                        cells[kind.name, action, state].add(compiled)
+        return cells
 
 
 def covered(catalog: Catalog, pattern: str) -> list[ResourceType]:

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 RELOAD: Final = revisions.RELOAD[0]
 _MOST_AT_ONCE: Final = 10_000
+_WORTH_FREEZING: Final = 20_000
+"""Memberships from which on the collector is kept away from the facts; collecting everything first costs a while."""
 MOST_WAITING: Final = 1_000
 """Requests that wait for a revision at once (formats.md F)."""
 
@@ -95,7 +97,7 @@ class Replica:
 
     def _load(self) -> None:
         asked_at = time.monotonic()
-        had = self.revision
+        had, had_memberships = self.revision, self.facts.roles.total()
         gc.disable()  # a collection over a million facts stops everything for a tenth of a second and more
         try:
             with self.database.read() as connection:
@@ -105,9 +107,10 @@ class Replica:
                 for kind, values in snapshot.load(connection):
                     facts.apply(kind, values)
             self.loop.call(lambda: self._swap(facts, revision, had, offset, asked_at))
-            gc.unfreeze()  # the facts before this load are cycles, and frozen: they would stay for good
-            gc.collect()
-            gc.freeze()
+            if max(facts.roles.total(), had_memberships) >= _WORTH_FREEZING:
+                gc.unfreeze()  # the facts before this load are cycles, and frozen: they would stay for good
+                gc.collect()
+                gc.freeze()
         finally:
             gc.enable()
 

@@ -8,7 +8,7 @@ from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy import lookup
 from wsauthz.policy.access import Access, access
-from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED, lapsed
+from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
 from wsauthz.policy.facts import Place
 from wsauthz.policy.guards import RouteDecision, check_route
 from wsauthz.policy.remedy import remedy
@@ -151,5 +151,5 @@ def _access(found: Access, place: Place) -> pb.GetAccessResponse:
         can_customize_branding=found.may("workspace", "customize_branding"),
         allowed={name: pb.ActionList(actions=actions) for name, actions in found.allowed.items()},
         state=place.state.value,  # type: ignore[arg-type]  # the numbers are those of places.proto
-        warnings=[SUBSCRIPTION_EXPIRED] if lapsed(place) else [],
+        warnings=[SUBSCRIPTION_EXPIRED] if place.is_lapsed else [],
     )

@@ -1,5 +1,6 @@
 """AuthorizationService: requests to arguments, decisions to messages. Runs on the event loop; nothing here waits."""
 
+from collections.abc import Container
 from typing import Final
 
 from wsauthz.metrics import Metrics
@@ -36,14 +37,17 @@ class AuthorizationService:
     def Check(self, request: pb.CheckRequest, by: Caller) -> pb.CheckResponse:
         """Answer one question."""
         replica = self.replica
-        resource, action, module = request.resource, request.action, request.required_module
+        facts, bundle = replica.facts, replica.policy.bundle
+        subject, resource, action, module = request.subject, request.resource, request.action, request.required_module
         check_resource(resource)
+        if subject not in facts.grants:  # who is a member somewhere has a proper id
+            check_user_id("subject", subject)
         decision = decide(
-            replica.facts,
-            replica.rules,
+            facts,
+            bundle.rules,
             replica.now(),
-            subject=check_user_id("subject", request.subject),
-            place=place_of(request),
+            subject=subject,
+            place=place_of(request, facts.places),
             resource=resource,
             action=action,
             required_module=module,
@@ -51,18 +55,19 @@ class AuthorizationService:
         response = pb.CheckResponse(
             decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
             revision=replica.token,
-            policy_version=replica.policy.bundle.version,
+            policy_version=bundle.version,
             decision_id=self.ids.next(),
-            warnings=decision.warnings,
         )
+        if decision.warnings:  # even an empty field costs as much as the message
+            response.warnings.extend(decision.warnings)
         if decision.allowed:
             self.metrics.decisions[""] += 1
             if decision.valid_until is not None:
                 response.valid_until.CopyFrom(timestamp(decision.valid_until))
         else:
             self.metrics.decisions[decision.reasons[0]] += 1
-            response.denial.CopyFrom(
-                self.denials.denial(replica.rules, decision, resource=resource, action=action, required_module=module)
+            self.denials.write(
+                response.denial, bundle.rules, decision, resource=resource, action=action, required_module=module
             )
         if request.include_trace:
             self._trace(request, decision, response)
@@ -158,8 +163,8 @@ class AuthorizationService:
         response.denial.remedy.CopyFrom(remedy_message(fix, users))
 
 
-def place_of(request: Asked) -> PlaceKey | None:
-    """Return the place a request names; None for none or an empty id.
+def place_of(request: Asked, known: Container[PlaceKey] = ()) -> PlaceKey | None:
+    """Return the place a request names; None for none or an empty id. Known ones have proper ids.
 
     Raises:
         InvalidArgument: the id is malformed.
@@ -167,7 +172,10 @@ def place_of(request: Asked) -> PlaceKey | None:
     """
     workspace_id = request.workspace_id
     if workspace_id:
-        return ("workspace", check_id("workspace_id", workspace_id))
+        key: PlaceKey = ("workspace", workspace_id)
+        if key not in known:
+            check_id("workspace_id", workspace_id)
+        return key
     if request.organization_id:
         return ("organization", check_id("organization_id", request.organization_id))
     return PLATFORM if request.platform else None
@@ -180,10 +188,10 @@ def check_resource(resource: str) -> str:
         InvalidArgument: it is empty, or the part after the slash has characters that no id has.
 
     """
-    kind, slash, object_id = resource.partition("/")
+    kind, _, object_id = resource.partition("/")
     if not kind:
         raise InvalidArgument("resource", "is required")
-    if slash and object_id and not is_resource_id(object_id):
+    if object_id and not is_resource_id(object_id):
         raise InvalidArgument("resource", "an id is 1 to 256 printable ASCII characters without quotes, commas, # or *")
     return resource
 

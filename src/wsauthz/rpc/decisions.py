@@ -11,7 +11,7 @@ from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
 from wsauthz.policy.catalog import Answer
-from wsauthz.policy.decision import Decision
+from wsauthz.policy.decision import OF_THE_SUBJECT, Decision
 from wsauthz.policy.explain import Step
 from wsauthz.policy.remedy import Remedy, remedy
 from wsauthz.policy.ruleset import Compiled, Ruleset
@@ -19,16 +19,26 @@ from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import places_pb2
 
 _MOST_DENIALS: Final = 10_000
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999; a Timestamp holds no later one."""
 
 
 def place(key: PlaceKey) -> places_pb2.Place:
     """Return a place as a message."""
+    message = places_pb2.Place()
+    name_place(message, key)
+    return message
+
+
+def name_place(message: places_pb2.Place, key: PlaceKey) -> None:
+    """Fill in the message of a place."""
     kind, identifier = key
     if kind == "workspace":
-        return places_pb2.Place(workspace_id=identifier)
-    if kind == "organization":
-        return places_pb2.Place(organization_id=identifier)
-    return places_pb2.Place(platform=True)
+        message.workspace_id = identifier
+    elif kind == "organization":
+        message.organization_id = identifier
+    else:
+        message.platform = True
 
 
 class DecisionIds:
@@ -44,35 +54,47 @@ class DecisionIds:
 
 
 class Denials:
-    """Denials as messages, made once for each kind: most of a denial's cost is building it."""
+    """Denials as messages, made once for each kind: most of a denial's cost is finding out what would fix it.
+
+    What is wrong with a subject is said in the same words everywhere, with the id of the place filled in; what is wrong
+    with a place is remembered for each place.
+    """
 
     def __init__(self) -> None:
         self._rules: Ruleset | None = None
         self._made: dict[tuple[object, ...], pb.Denial] = {}
 
-    def denial(
-        self, rules: Ruleset, decision: Decision, *, resource: str, action: str, required_module: str
-    ) -> pb.Denial:
-        """Return the message; it is shared, so copy it before changing it."""
+    def write(
+        self, to: pb.Denial, rules: Ruleset, decision: Decision, *, resource: str, action: str, required_module: str
+    ) -> None:
+        """Fill in the message of a denial."""
         if rules is not self._rules or len(self._made) >= _MOST_DENIALS:
             self._rules, self._made = rules, {}
-        at, rule = decision.place, decision.rule
-        key = (
-            decision.reasons,
-            at.key if at else None,
-            at.modules if at else None,  # the remedy names the module that is missing
-            decision.blocked_by.key if decision.blocked_by else None,
-            rule.line if rule else 0,
-            resource,
-            action,
-            required_module,
-        )
+        at, kind = decision.place, resource.partition("/")[0]
+        is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and (kind, action) not in rules.particular
+        about = at.key[0] if is_shared and at is not None else _about(decision, resource)
+        key = (decision.reasons, kind, action, required_module, about)
         made = self._made.get(key)
         if made is None:
             fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)
-            made = denial(decision, rules.catalog.answer(decision.reasons[0]), remedy_message(fix))
-            self._made[key] = made
-        return made
+            made = self._made[key] = denial(decision, rules.catalog.answer(decision.reasons[0]), remedy_message(fix))
+        to.CopyFrom(made)
+        if is_shared and at is not None:
+            name_place(to.remedy.place, at.key)
+            if to.redirect_to:
+                to.redirect_to = _redirect(rules.catalog.answer(decision.reasons[0]).redirect, at.key[1])
+
+
+def _about(decision: Decision, resource: str) -> tuple[object, ...]:
+    """Return what a denial depends on that is not shared with other places."""
+    at, rule, blocked_by = decision.place, decision.rule, decision.blocked_by
+    return (
+        at.key if at else None,
+        at.modules if at else None,  # the remedy names the module that is missing
+        blocked_by.key if blocked_by else None,
+        rule.line if rule else 0,
+        resource if decision.reasons[0] in OF_THE_SUBJECT else "",  # there are rules about single objects
+    )
 
 
 def denial(decision: Decision, answer: Answer, fix: pb.Remedy, guard: str = "", workspace_id: str = "") -> pb.Denial:
@@ -146,5 +168,5 @@ def step(taken: Step) -> pb.ExplainStep:
 def timestamp(seconds: float) -> Timestamp:
     """Return Unix seconds as a message."""
     message = Timestamp()
-    message.FromMicroseconds(round(seconds * 1_000_000))
+    message.FromMicroseconds(round(min(seconds, _LAST_SECOND) * 1_000_000))
     return message

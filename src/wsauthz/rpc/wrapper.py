@@ -80,8 +80,8 @@ class Wrapper:
                 response_serializer=method.answer.SerializeToString,
             )
         for service, its_handlers in handlers.items():
+            # Not as registered methods, too: grpc.aio waits for each of them anew at every call (a sixth of a Check).
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, its_handlers),))
-            server.add_registered_method_handlers(service, its_handlers)
 
     def close(self) -> None:
         """Wait for the calls that are running."""
@@ -91,23 +91,28 @@ class Wrapper:
         """Return the asynchronous handler of one method."""
         runs = getattr(implementation, "runs", "transaction")
         name = f"{method.service}/{method.name}"
-        run = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
+        waits = runs != "loop"
+        run: Implementation = implementation
+        if waits or method.resource:
+            around = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
+            run = partial(around, method, implementation)
         least = _least_revision(method)
         observe = self.metrics.histogram(name).observe
         calls = self.metrics.calls
         served = (name, "OK")
+        anonymous = Caller(caller=TRUSTED, actor="", method=name)
 
         async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             outcome = served
             by = None
             try:
-                by = _caller(method, context, request)
+                by = _caller(method, anonymous, context, request)
                 if least is not None and (token := least(request)):
                     await self.replica.reached(token, _patience(context))
                 self.replica.check_ready()
-                answer = run(method, implementation, request, by)
-                return await answer if runs != "loop" else answer
+                answer = run(request, by)
+                return await answer if waits else answer
             except Refused as refused:
                 outcome = (name, errors.entry(refused)[0].name)
                 self._refused(method, by, refused)
@@ -130,8 +135,7 @@ class Wrapper:
         return handle
 
     def _on_loop(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
-        if method.resource:
-            self._authorize(method, request, by)
+        self._authorize(method, request, by)
         return implementation(request, by)
 
     async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
@@ -206,8 +210,8 @@ class Wrapper:
                 self._pool.submit(writing.audit_refusal, self.replica, by, refused.reason, attempts)
 
 
-def _caller(method: Method, context: grpc.aio.ServicerContext[Any, Any], request: Any) -> Caller:
-    """Return who asks, for whom.
+def _caller(method: Method, anonymous: Caller, context: grpc.aio.ServicerContext[Any, Any], request: Any) -> Caller:
+    """Return who asks, for whom; ``anonymous`` if the metadata does not say.
 
     Raises:
         ActorRepeated, ActorRequired: the metadata names nobody, or twice. InvalidArgument: a malformed user id, or
@@ -227,7 +231,9 @@ def _caller(method: Method, context: grpc.aio.ServicerContext[Any, Any], request
             request_id = str(value)[:_LONGEST_REQUEST_ID]
     if not actor and method.needs_actor:
         raise ActorRequired
-    return Caller(caller=TRUSTED, actor=actor or "", method=f"{method.service}/{method.name}", request_id=request_id)
+    if not (actor or request_id):
+        return anonymous
+    return Caller(caller=TRUSTED, actor=actor or "", method=anonymous.method, request_id=request_id)
 
 
 def _parse(request: type[Message], body: bytes) -> Any:

@@ -1,9 +1,10 @@
 """A database: SQLite in a file of its own or PostgreSQL, with snapshots to read from and one writer at a time."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -115,6 +116,11 @@ def _refusals() -> Iterator[None]:
 
 
 def _sqlite_engine(url: URL, *, read_only: bool, connections: int, wait_seconds: float) -> Engine:
+    def keep_private(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+        """Make a new file readable by its owner only, because it holds secrets; SQLite's other files follow it."""
+        with suppress(OSError):  # what keeps it from being made, connecting will tell
+            os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
     engine = create_engine(
         url,
         paramstyle="named",
@@ -140,6 +146,7 @@ def _sqlite_engine(url: URL, *, read_only: bool, connections: int, wait_seconds:
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
+    event.listen(engine, "do_connect", keep_private)
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
     event.listen(engine, "handle_error", _translate)
@@ -168,7 +175,9 @@ def _postgresql_engine(url: URL, *, read_only: bool, connections: int, wait_seco
         connection.execute(f"SET lock_timeout = {milliseconds}".encode())
         # In a zone east of Greenwich the end of 9999 is the year 10000, and no row with it could be read.
         connection.execute(b"SET timezone = 'UTC'")
-        connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000}".encode())
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout = {max(_IDLE_SECONDS * 1000, milliseconds * 10)}".encode()
+        )
         connection.autocommit = autocommit
 
     event.listen(engine, "connect", connected)

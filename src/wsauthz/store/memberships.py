@@ -70,7 +70,10 @@ def of_places(connection: Connection, places: Iterable[PlaceKey]) -> list[Member
 def longest_standing(
     connection: Connection, place: PlaceKey, roles: Iterable[str], *, besides: str, now: datetime
 ) -> str | None:
-    """Return the user who has had an active, unexpired membership with one of the roles for the longest time."""
+    """Return the user who has had an active, unexpired membership with one of the roles for the longest time.
+
+    A deactivated account does not count: it could not act as the owner it would be.
+    """
     counts = and_(
         _in(place),
         _LIVE,
@@ -78,6 +81,7 @@ def longest_standing(
         memberships.c.is_active,
         or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > now),
         memberships.c.user_id != besides,
+        memberships.c.user_id.not_in(select(users.c.id).where(users.c.is_active.is_(False))),
     )
     first = select(memberships.c.user_id).where(counts).order_by(memberships.c.joined_at, memberships.c.id).limit(1)
     return connection.execute(first).scalar()

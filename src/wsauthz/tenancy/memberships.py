@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound
+from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound, RoleCeiling
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.facts import Place
@@ -88,6 +88,8 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
     if not checked:
         return old
     new = replace(old, **checked, updated_at=tx.now)
+    if user_id == tx.actor and _lasts_longer(old, new):
+        raise RoleCeiling("You cannot extend your own membership")
     difference = Difference(tx.rules, old, new)
     if difference.ends_ownership:
         owners.let_go(tx, at, user_id, old.role)
@@ -194,6 +196,12 @@ def _close_all(tx: Transaction, place: PlaceKey, user: str, going: Sequence[Memb
     for membership in going:
         close(tx, membership)
     aftermath.revoke_unsendable(tx, user, [place])
+
+
+def _lasts_longer(old: Membership, new: Membership) -> bool:
+    if old.expires_at is None:
+        return False
+    return new.expires_at is None or new.expires_at > old.expires_at
 
 
 def _is_expired(membership: Membership, now: datetime) -> bool:
