@@ -55,7 +55,7 @@ def _fill(connection: sqlite3.Connection, table: Table, rows: Iterator[Values]) 
     if first is None:
         return
     dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # so SQLAlchemy declares it
-    statement = str(insert(table).values({name: None for name in first}).compile(dialect=dialect))
+    statement = str(insert(table).values(dict.fromkeys(first)).compile(dialect=dialect))
     processors = {
         name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)
         for name in first

@@ -63,7 +63,9 @@ def make(catalog: Catalog, memberships: int, seed: int = SEED) -> Dataset:
         {"id": _id(chance, "organization"), "is_suspended": chance.random() < 0.01}
         for _ in range(max(1, memberships // 200))
     ]
-    workspaces, depths = _trees(chance, catalog, organizations, users, max(DEPTH, memberships // _MEMBERSHIPS_PER_WORKSPACE))
+    workspaces, depths = _trees(
+        chance, catalog, organizations, users, max(DEPTH, memberships // _MEMBERSHIPS_PER_WORKSPACE)
+    )
     roots = [values["id"] for values in workspaces if values["parent_workspace_id"] is None]
     plans = list(catalog.plans)
     return Dataset(

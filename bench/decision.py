@@ -100,10 +100,13 @@ def _add_rules(cases: Cases, facts: Facts, data: Dataset) -> None:
 
 
 def _add_depths(cases: Cases, facts: Facts, rules: Ruleset, data: Dataset) -> None:
-    for depth in (1, max(data.depths.values())):
-        places = [place for place, found in data.depths.items() if found == depth]
-        below = {*places}
-        members = [values for values in data.memberships if values["workspace_id"] in below]
+    """Add questions about the deepest workspaces, and about as many at the top, and their members."""
+    deepest = max(data.depths.values())
+    count = sum(found == deepest for found in data.depths.values())
+    for depth in (1, deepest):
+        places = [place for place, found in data.depths.items() if found == depth][:count]
+        chosen = {*places}
+        members = [values for values in data.memberships if values["workspace_id"] in chosen]
         _add(cases, f"depth {depth}", facts, rules, sort(draw(rules.catalog, members, places), facts, rules, QUESTIONS))
 
 

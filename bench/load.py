@@ -44,8 +44,13 @@ def check_installed() -> None:
         raise SystemExit(f"needed: {', '.join(missing)} (apt-get install nghttp2-client util-linux)")
 
 
-def call(server: Server, method: str, requests: Sequence[Message], count: int) -> Load:
-    """Make about ``count`` calls, the same number with each request, each request over a connection of its own."""
+def call(
+    server: Server, method: str, requests: Sequence[Message], count: int, *, streams: int = STREAMS
+) -> Load:
+    """Make about ``count`` calls, the same number with each request, each request over a connection of its own.
+
+    ``streams`` is how many are made at once on each connection.
+    """
     each = count // len(requests)
     with tempfile.TemporaryDirectory() as folder:
         commands = []
@@ -53,7 +58,7 @@ def call(server: Server, method: str, requests: Sequence[Message], count: int) -
             body = request.SerializeToString()
             frame = Path(folder) / f"{number}.bin"
             frame.write_bytes(struct.pack(">BI", 0, len(body)) + body)
-            commands.append(_command(f"http://{server.address}/{method}", frame, each))
+            commands.append(_command(f"http://{server.address}/{method}", frame, each, streams))
         cpu, began = server.cpu_seconds(), time.perf_counter()
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
         texts = [process.communicate()[0] for process in running]
@@ -63,8 +68,8 @@ def call(server: Server, method: str, requests: Sequence[Message], count: int) -
     return Load(calls=calls, failed=calls - succeeded, per_second=calls / seconds, cpu_seconds=cpu / calls)
 
 
-def _command(url: str, frame: Path, count: int) -> list[str]:
-    command = ["taskset", "-c", str(CORE), "h2load", "-c", "1", "-m", str(STREAMS), "-n", str(count)]
+def _command(url: str, frame: Path, count: int, streams: int) -> list[str]:
+    command = ["taskset", "-c", str(CORE), "h2load", "-c", "1", "-m", str(streams), "-n", str(count)]
     return [*command, "-H", "content-type: application/grpc", "-H", "te: trailers", "-d", str(frame), url]
 
 

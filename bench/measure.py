@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -67,5 +67,3 @@ def per_second(seconds: Rounds) -> Rounds:
 def microseconds(seconds: Rounds) -> Rounds:
     """Return the figure in microseconds."""
     return seconds.each(lambda value: value * 1e6)
-
-

@@ -37,7 +37,7 @@ def with_rules(count: int, workspaces: Sequence[str]) -> Bundle:
 
 
 def _is_about_the_core(rule: str) -> bool:
-    resource = rule.split(", ")[3].split("/")[0]
+    resource = rule.split(", ")[3].split("/", maxsplit=1)[0]
     kind = bundle().catalog.resources.get(resource)
     return kind is not None and kind.is_core
 

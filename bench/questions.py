@@ -41,7 +41,9 @@ def draw(catalog: Catalog, memberships: Sequence[Values], places: Sequence[str],
     workspaces ``places``. What is asked is any action on any resource of the application, half of them with an id.
     """
     chance = Random(seed)
-    actions = [(kind.name, action) for kind in catalog.resources.values() if not kind.is_core for action in kind.actions]
+    actions = [
+        (kind.name, action) for kind in catalog.resources.values() if not kind.is_core for action in kind.actions
+    ]
     while True:
         values = chance.choice(memberships)
         kind: PlaceKind = "workspace"

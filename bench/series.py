@@ -9,7 +9,7 @@ class Series:
     """The values of all series at one moment."""
 
     def __init__(self, address: str) -> None:
-        with urlopen(f"http://{address}/metrics", timeout=30) as answer:  # noqa: S310 - the server that was just started
+        with urlopen(f"http://{address}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 

@@ -90,6 +90,9 @@ class Server:
         self._follower.start()
         self.metrics.population = self.replica.population
         self._watching = asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy))
+        if self.settings.metrics_listen:
+            metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
+            self._scrapes, _ = start_http_server(int(metrics_port), metrics_host, self.metrics.registry)
         server = grpc.aio.server(options=OPTIONS)
         self._register(server)
         try:
@@ -101,9 +104,6 @@ class Server:
         self.address = self.settings.listen if self.settings.listen.startswith("unix:") else f"{host}:{port}"
         await server.start()
         self._server = server
-        if self.settings.metrics_listen:
-            metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
-            self._scrapes, _ = start_http_server(int(metrics_port), metrics_host, self.metrics.registry)
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         _log.warning("no keys are configured: every caller that reaches this address is trusted to name any actor")
         _log.info(

@@ -109,8 +109,9 @@ def test_one_load_at_a_time_so_that_an_older_one_never_replaces_a_newer(
     assert most == [1]
 
 
-def test_a_reload_leaves_nothing_of_the_old_facts_in_memory(world: World) -> None:
+def test_a_reload_leaves_nothing_of_the_old_facts_in_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Places are cycles, and what is frozen is never collected."""
+    monkeypatch.setattr(replicas, "_WORTH_FREEZING", 0)
     world.workspace("op")
     world.replica.load()
     count = _places()

@@ -1,0 +1,136 @@
+"""Stock pycasbin ``enforce`` against the engine: the same facts, exported as rows, and the same questions."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from bench import policies
+from bench.dataset import NOW, Dataset, make
+from bench.decision import ask as ask_engine
+from bench.decision import facts_of
+from bench.measure import Rounds, interleaved
+from bench.questions import Asked, draw, sort
+from bench.report import Line, Section, write
+from wsauthz.model.places import PLATFORM
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.flattened import Flattened, Row
+from wsauthz.policy.stock import ask, rules_allow, stock_enforcer
+
+SIZES: Final = (1_000, 20_000)
+QUESTIONS: Final = 60
+"""Allowed, and as many denied ones."""
+ROUNDS: Final = 3
+LEAST_RATIO: Final = 1_000
+
+_OURS: Final = "the engine"
+_ONCE: Final = "pycasbin as it comes, each question once after loading"
+_AGAIN: Final = "pycasbin as it comes, the same questions again"
+_TUNED: Final = "pycasbin without comparing names, each question once after loading"
+
+
+def run() -> None:
+    """Measure, and write the section."""
+    lines: list[Line] = []
+    notes: list[str] = []
+    for size in SIZES:
+        data = make(policies.bundle().catalog, size)
+        facts = facts_of(data)
+        rows = list(exported(data, facts))
+        questions = _questions(data, facts)
+        taken = interleaved(_cases(facts, rows, questions), ROUNDS)
+        lines += _lines(size, taken)
+        notes.append(f"{data}: {len(rows):,} rows for Casbin, {_rules(rows)} of them rules.")
+    write(_section(lines, notes))
+
+
+def exported(data: Dataset, facts: Facts) -> Iterator[Row]:
+    """Yield what ``Flattened.everything`` does, sooner: the facts tell where a user may hold something."""
+    flattened = Flattened(policies.bundle(), data.rows(), NOW)
+    yield from flattened.rules
+    for key in flattened.places:
+        yield from flattened.about_place(key)
+    for user in sorted({*facts.users, *facts.grants, *facts.owned}):
+        roots = {*facts.grants.get(user, ()), *facts.owned.get(user, ())}
+        for key in sorted({PLATFORM, *(place.key for root in roots for place in root.below())}):
+            yield from flattened.about_user(user, key)
+
+
+def _questions(data: Dataset, facts: Facts) -> list[Asked]:
+    places = [values["id"] for values in data.workspaces]
+    drawn = sort(draw(policies.bundle().catalog, data.memberships, places), facts, policies.bundle().rules, QUESTIONS)
+    return [asked for pair in zip(drawn.allowed, drawn.denied, strict=True) for asked in pair]
+
+
+def _cases(facts: Facts, rows: list[Row], questions: list[Asked]) -> dict[str, Callable[[], float]]:
+    loaded: list[Any] = []
+
+    def once() -> float:
+        loaded[:] = [_as_it_comes(rows)]
+        return _ask_stock(loaded[0], facts, questions)
+
+    return {
+        _OURS: partial(ask_engine, facts, policies.bundle().rules, questions * 50),
+        _ONCE: once,
+        _AGAIN: lambda: _ask_stock(loaded[0], facts, questions),
+        _TUNED: lambda: _ask_stock(stock_enforcer(policies.bundle(), rows), facts, questions),
+    }
+
+
+def _as_it_comes(rows: list[Row]) -> Any:
+    """Return an enforcer with the comparison that pycasbin has by default, which ``stock_enforcer`` takes away."""
+    enforcer = stock_enforcer(policies.bundle(), rows)
+    enforcer.get_role_manager().add_matching_func(lambda one, other: one == other)
+    return enforcer
+
+
+def _ask_stock(enforcer: Any, facts: Facts, questions: list[Asked]) -> float:
+    """Return the CPU time of one question, in seconds.
+
+    Raises:
+        RuntimeError: it is answered otherwise than the engine answers by the rules alone.
+
+    """
+    spent = 0.0
+    for subject, kind, place_id, resource, action in questions:
+        began = time.process_time()
+        allowed = ask(enforcer, subject, (kind, place_id), resource, action)
+        spent += time.process_time() - began
+        expected = rules_allow(facts, policies.bundle(), NOW, subject, (kind, place_id), resource, action)
+        if allowed != expected:
+            raise RuntimeError(f"{subject} {action} {resource} in {place_id}: pycasbin says {allowed}")
+    return spent / len(questions)
+
+
+def _lines(size: int, taken: dict[str, Rounds]) -> Iterator[Line]:
+    ours = taken[_OURS]
+    yield Line(what=f"{_OURS}, {size:,} memberships", figure=f"{ours.each(lambda value: value * 1e6).text('.2f')} us")
+    for name in (_ONCE, _AGAIN, _TUNED):
+        ratio = taken[name].over(ours)
+        has_target = size == SIZES[-1] and name != _TUNED
+        milliseconds = taken[name].each(lambda value: value * 1e3)
+        yield Line(
+            what=f"{name}, {size:,} memberships",
+            figure=f"{milliseconds.text('.2f')} ms; x {ratio.text(',.0f')}",
+            target=f">= x {LEAST_RATIO:,}" if has_target else "",
+            is_met=ratio.median >= LEAST_RATIO if has_target else None,
+        )
+
+
+def _rules(rows: list[Row]) -> int:
+    return sum(row[0] == "p" for row in rows)
+
+
+def _section(lines: list[Line], notes: list[str]) -> Section:
+    intro = (
+        f"`Enforcer.enforce` with model.conf and the rows of `wsauthz policy export`, where inheritance, flow and modules are "
+        f"worked out already, {2 * QUESTIONS} random questions, half of them allowed, {ROUNDS} rounds. The ratio is the "
+        "engine's to it, by CPU time; pycasbin gave the engine's answers."
+    )
+    notes.append(
+        "pycasbin makes the links of a place and module when it is first asked about them, after every load, and compares "
+        "each name there with every other one as if it were a pattern, hence the first line. Once they are made its cost is "
+        "that of going through the rules, whatever the number of memberships. The last line is with that comparison switched "
+        "off, as in the oracle of this repository."
+    )
+    return Section(name="stock", title="Stock Casbin", intro=intro, lines=lines, notes=notes)
