@@ -44,9 +44,7 @@ def check_installed() -> None:
         raise SystemExit(f"needed: {', '.join(missing)} (apt-get install nghttp2-client util-linux)")
 
 
-def call(
-    server: Server, method: str, requests: Sequence[Message], count: int, *, streams: int = STREAMS
-) -> Load:
+def call(server: Server, method: str, requests: Sequence[Message], count: int, *, streams: int = STREAMS) -> Load:
     """Make about ``count`` calls, the same number with each request, each request over a connection of its own.
 
     ``streams`` is how many are made at once on each connection.

@@ -1,12 +1,12 @@
 """RESULTS.md: one section for each command, rewritten by that command alone, under one head for all."""
 
-import datetime
 import os
 import platform
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -93,5 +93,5 @@ def _machine() -> str:
 
 
 def _moment() -> str:
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     return f"{now:%Y-%m-%d %H:%M} UTC, load average {os.getloadavg()[0]:.1f}"
