@@ -11,6 +11,7 @@ ARGS ?=
 
 # One environment for everything, made once per change of the lock. The state of `make run` lives in .run.
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS ?= true
 export WSAUTHZ_DATABASE_URL ?= sqlite:///./.run/wsauthz.db
 export WSAUTHZ_POLICY ?= policies/dam
 

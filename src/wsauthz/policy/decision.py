@@ -21,8 +21,10 @@ _NOTHING: Final[Nodes] = frozenset()
 _ACTIVE: Final = State.ACTIVE
 _SUSPENDED: Final = State.SUSPENDED
 _INACTIVE: Final = State.INACTIVE
+_NOT_A_MEMBER: Final = Reason.NOT_A_MEMBER
+_ROLE_INSUFFICIENT: Final = Reason.ROLE_INSUFFICIENT
 OF_THE_SUBJECT: Final = frozenset(
-    {Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
+    {_NOT_A_MEMBER, _ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
 )
 """Reasons that no place is behind; what would fix them is the same everywhere."""
 _NO_MATCH: Final[Match] = (None, None)
@@ -245,13 +247,13 @@ def _obstacles(
     is_elsewhere = left_out and sufficient and match(rules, question, in_module, _ACTIVE)[0] is None
     found = (
         Reason.WORKSPACE_INACTIVE if at.state is _INACTIVE else None,
-        None if anything else _no_role(facts, rules, now, question) if left_out else Reason.NOT_A_MEMBER,
+        None if anything else _no_role(facts, rules, now, question) if left_out else _NOT_A_MEMBER,
         Reason.MODULE_NOT_ENABLED if lacks_module else None,
         Reason.MODULE_NOT_GRANTED if lacks_required or is_elsewhere else None,
         Reason.PLAN_FEATURE_MISSING if kind.actions[question.action] and _lacks_feature(rules, question) else None,
         Reason.WORKSPACE_SUSPENDED if at.state is _SUSPENDED else None,
         None if deny is None else Reason.DENIED_BY_RULE,
-        None if sufficient else Reason.ROLE_INSUFFICIENT,
+        None if sufficient else _ROLE_INSUFFICIENT,
         Reason.CHILD_WORKSPACES_NOT_ALLOWED if kind.is_core and _children_switched_off(question) else None,
     )
     return tuple(filter(None, found))

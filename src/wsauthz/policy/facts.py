@@ -54,7 +54,8 @@ class Place:
         self.parent = parent
         self.chain: tuple[Place, ...] = (self, *(parent.chain if parent else ()))
         """The place itself and every place above it, nearest first."""
-        self.children: set[Place] = set()
+        self.children: dict[Place, None] = {}
+        """The places right below; a dictionary, because an empty set takes four times the memory."""
         self.members: list[str] = []
         """User ids with a live membership here, sorted."""
         self.owner: str | None = None
@@ -80,7 +81,11 @@ class Place:
         self.modules: frozenset[str] | None = self.own_modules
         """Effective modules; None: whatever the catalog has."""
         if above and above.modules is not None:
-            self.modules = above.modules if self.modules is None else self.modules & above.modules
+            # Of two sets that say the same the older one, so that a tree without limits shares one.
+            if self.modules is None or self.modules >= above.modules:
+                self.modules = above.modules
+            elif not self.modules <= above.modules:
+                self.modules &= above.modules
         self.subscription: tuple[str, int] | None = self.own_subscription or (above.subscription if above else None)
         """Plan and status of the own, else the nearest ancestor's subscription."""
         self.is_lapsed = self.subscription is not None and self.subscription[1] in _LAPSED
@@ -112,6 +117,7 @@ class Facts:
         self.roles: Counter[str] = Counter()
         """Role -> live memberships with it."""
         self._interned: dict[Grant, Grant] = {}
+        self._module_sets: dict[frozenset[str], frozenset[str]] = {}
 
     def apply(self, kind: str, values: Mapping[str, Any]) -> None:
         """Apply one change, or load one row; the shapes are those of ``store.changes``.
@@ -158,7 +164,8 @@ class Facts:
         self._own(place, values["owner_user_id"])
         place.is_active = values["is_active"]
         place.is_suspended = values["is_suspended"]
-        place.own_modules = frozenset(values["modules"])
+        modules = frozenset(values["modules"])
+        place.own_modules = self._module_sets.setdefault(modules, modules)
         place.child_workspaces = values["child_workspaces"]
         place.settle()
 
@@ -183,11 +190,11 @@ class Facts:
                 del place.members[bisect_left(place.members, user)]
             return
         place = self.places[key]
-        modules = values["modules"]
+        modules = None if values["modules"] is None else frozenset(values["modules"])
         grant = Grant(
             values["role"],
             tuple(values["permissions"]),
-            None if modules is None else frozenset(modules),
+            None if modules is None else self._module_sets.setdefault(modules, modules),
             values["is_active"],
             values["expires_at"],
         )
@@ -205,7 +212,7 @@ class Facts:
         place = self.places.get(key)
         if place is None:
             place = self.places[key] = Place(key, above)
-            above.children.add(place)
+            above.children[place] = None
         return place
 
     def _own(self, place: Place, owner: str | None) -> None:
@@ -237,4 +244,4 @@ class Facts:
             self._revoke(user, place)
         self._own(place, None)
         if place.parent is not None:
-            place.parent.children.discard(place)
+            place.parent.children.pop(place, None)

@@ -24,16 +24,19 @@ def load(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for values in _organizations(connection):
         places.add(("organization", values["id"]))
         yield "organization", values
+    ids: dict[str, str] = {}  # each user's id once in memory, however many rows name it
     for values in _workspaces(connection):
+        values["owner_user_id"] = ids.setdefault(values["owner_user_id"], values["owner_user_id"])
         places.add(("workspace", values["id"]))
         yield "workspace", values
     for values in _subscriptions(connection):
         if ("workspace", values["workspace_id"]) in places:
             yield "subscription", values
     for id_, is_active in _stream(connection, select(users.c.id, users.c.is_active)):
-        yield "user", {"id": id_, "is_active": is_active}
+        yield "user", {"id": ids.setdefault(id_, id_), "is_active": is_active}
     for place, values in _memberships(connection):
         if place in places:
+            values["user_id"] = ids.setdefault(values["user_id"], values["user_id"])
             yield "membership", values
 
 
