@@ -45,8 +45,9 @@ def path_of(data: Dataset) -> Path:
 
 def _version() -> str:
     """Return what changes when the data or the tables do."""
-    sources = (bench.dataset.__file__, __file__, tables.__file__, str(policies.DIRECTORY / "catalog.toml"))
-    return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()[:12]
+    schema = sorted(Path(migrations.__file__).parent.rglob("*.py"))
+    sources = (Path(bench.dataset.__file__), Path(__file__), *schema, policies.DIRECTORY / "catalog.toml")
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
 def _fill(connection: sqlite3.Connection, table: Table, rows: Iterator[Values]) -> None:
@@ -54,7 +55,7 @@ def _fill(connection: sqlite3.Connection, table: Table, rows: Iterator[Values]) 
     first = next(rows, None)
     if first is None:
         return
-    dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # so SQLAlchemy declares it
+    dialect = sqlite.dialect(paramstyle="named")
     statement = str(insert(table).values(dict.fromkeys(first)).compile(dialect=dialect))
     processors = {
         name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)

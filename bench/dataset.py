@@ -90,14 +90,16 @@ def _trees(
     depths: dict[str, int] = {}
     tree: list[Values] = []
     target = DEPTH
+    parent: Values | None
     while len(made) < count:
         parent = None
         if tree:
             # The first workspaces of a tree make a chain down to its depth; the others hang anywhere on it.
             parent = tree[-1] if len(tree) < target else chance.choice(tree[: target - 1])
         organization = chance.choice(organizations)["id"] if parent is None and chance.random() < 0.7 else None
+        identifier = _id(chance, "workspace")
         values = {
-            "id": _id(chance, "workspace"),
+            "id": identifier,
             "organization_id": parent["organization_id"] if parent else organization,
             "parent_workspace_id": parent["id"] if parent else None,
             "owner_user_id": chance.choice(users),
@@ -107,7 +109,7 @@ def _trees(
             "child_workspaces": None,
         }
         made.append(values)
-        depths[values["id"]] = depths[parent["id"]] + 1 if parent else 1
+        depths[identifier] = depths[parent["id"]] + 1 if parent else 1
         tree.append(values)
         if len(tree) >= target and (target == 1 or chance.random() < 0.4):
             tree = []

@@ -10,8 +10,6 @@ from typing import Any, Final
 import grpc
 import uvloop
 from google.protobuf.empty_pb2 import Empty
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 
 from wsauthz.server import OPTIONS
 
@@ -29,11 +27,8 @@ async def _serve(address: str) -> None:
         _empty, request_deserializer=Empty.FromString, response_serializer=Empty.SerializeToString
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
-    health = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     server.add_insecure_port(address)
     await server.start()
-    await health.set("", health_pb2.HealthCheckResponse.SERVING)
     await asyncio.Event().wait()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import psutil
@@ -80,12 +80,16 @@ def _running(command: Sequence[str], address: str, metrics: str) -> Iterator[Ser
 
 
 def _wait_until_serving(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the health service says SERVING, or, of a server without one, until it says that there is none."""
     deadline = time.monotonic() + _READY_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with grpc.insecure_channel(address) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
             try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
-            except grpc.RpcError:
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
+            except grpc.RpcError as error:
+                if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+                    return
                 time.sleep(0.02)
                 continue
             if answer.status == health_pb2.HealthCheckResponse.SERVING:

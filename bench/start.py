@@ -1,5 +1,6 @@
 """What a membership costs in memory, and how long a server takes to start with them, on SQLite."""
 
+from pathlib import Path
 from typing import Final
 
 from bench import policies, servers
@@ -16,11 +17,11 @@ MOST_SECONDS: Final = {10_000: 2.0}
 
 def run() -> None:
     """Measure, and write the section."""
-    paths = {}
+    paths: dict[int, Path] = {}
+    largest = ""
     for size in SIZES:
         data = make(policies.bundle().catalog, size)
-        paths[size] = path_of(data)
-        largest = str(data)
+        paths[size], largest = path_of(data), str(data)
     seconds: dict[int, list[float]] = {size: [] for size in SIZES}
     resident: dict[int, list[float]] = {size: [] for size in SIZES}
     for _ in range(ROUNDS):
