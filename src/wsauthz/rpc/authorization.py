@@ -78,7 +78,7 @@ class AuthorizationService:
     @on_loop
     def BatchCheck(self, request: pb.BatchCheckRequest, by: Caller) -> pb.BatchCheckResponse:  # noqa: ARG002 - uniform
         """Answer many questions at one revision."""
-        count = sum(len(item.actions) for item in request.items)
+        count = max(len(request.items), sum(len(item.actions) for item in request.items))
         if count > MOST_DECISIONS:
             raise InvalidArgument("items", f"ask for {count} decisions; at most {MOST_DECISIONS} are answered at once")
         answers: list[pb.BatchCheckAnswer] = []
