@@ -18,7 +18,7 @@ export WSAUTHZ_POLICY ?= policies/dam
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run test soak check lint types architecture dependencies proto proto-check docs docs-check format bench e2e audit lock clean
+.PHONY: help install run test soak check lint types architecture dependencies proto proto-check docs docs-check requirements format bench e2e audit lock clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,8 @@ proto-check: $(READY) ## The contract: buf lint, and the generated code against 
 
 docs-check: $(READY) ## Generated pages of docs/ against the code
 	@$(BIN)/python tools/errors_page.py check
+	@$(BIN)/python -m tools.requirements_page check
+	@$(BIN)/python tools/walkthroughs.py check
 
 audit: $(READY) ## Known vulnerabilities in the locked dependencies; asks an online service
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/runtime.txt
@@ -79,6 +81,11 @@ proto: $(READY) ## Generate src/wsauthz/v1 from proto/
 
 docs: $(READY) ## Generate the generated pages of docs/
 	@$(BIN)/python tools/errors_page.py
+	@$(BIN)/python -m tools.requirements_page
+	@$(BIN)/python tools/walkthroughs.py
+
+requirements: $(READY) ## Print which RPC and which test stands for each requirement
+	@$(BIN)/python -m tools.requirements_page print
 
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix --quiet || true

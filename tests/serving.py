@@ -40,7 +40,9 @@ from grpc_status import rpc_status
 from wsauthz.server import Server
 from wsauthz.settings import Settings
 from wsauthz.v1 import (
+    audit_pb2_grpc,
     authorization_pb2_grpc,
+    invitations_pb2_grpc,
     memberships_pb2_grpc,
     organizations_pb2_grpc,
     policy_pb2_grpc,
@@ -91,6 +93,8 @@ class Client:
         self.states = workspace_states_pb2_grpc.WorkspaceStateServiceStub(self.channel)
         self.settings = settings_pb2_grpc.SettingsServiceStub(self.channel)
         self.memberships = memberships_pb2_grpc.MembershipServiceStub(self.channel)
+        self.invitations = invitations_pb2_grpc.InvitationServiceStub(self.channel)
+        self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)
         self.policy = policy_pb2_grpc.PolicyServiceStub(self.channel)
 
     def call(self, method: str, request: Message, answer: type[T]) -> T:

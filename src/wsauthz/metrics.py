@@ -76,6 +76,14 @@ class Metrics(Collector):
         """changed, unchanged or refused -> bundle reloads."""
         self.reloaded_at = time.time()
         """When a reload last succeeded, in Unix seconds."""
+        self.joins: Counter[tuple[str, str]] = Counter()
+        """(way of joining, result) -> attempts to join by code or invitation."""
+        self.invitations: Counter[str] = Counter()
+        """created, replaced, accepted, revoked or refused -> invitations."""
+        self.analysis_resets = 0
+        """Workspaces whose name or domain really changed."""
+        self.schedule_failures = 0
+        """Schedules that were stored but that the scheduler did not take."""
         self.poll_failing = False
         self.population: Callable[[], Population] | None = None
         """Asked at each scrape."""
@@ -103,6 +111,7 @@ class Metrics(Collector):
         for method, histogram in list(self.seconds.items()):
             seconds.add_metric([method], list(histogram.buckets()), histogram.total)
         yield seconds
+        yield from self._management()
         reloads = CounterMetricFamily("wsauthz_policy_reloads", "Reads of the bundle directory.", labels=["result"])
         for result in ("changed", "unchanged", "refused"):
             reloads.add_metric([result], self.reloads[result])
@@ -115,6 +124,24 @@ class Metrics(Collector):
         )
         if self.population is not None:
             yield from _population(self.population())
+
+    def _management(self) -> Iterator[Metric]:
+        joins = CounterMetricFamily(
+            "wsauthz_joins", "Attempts to join by code or invitation.", labels=["method", "result"]
+        )
+        for (method, result), count in list(self.joins.items()):
+            joins.add_metric([method, result], count)
+        yield joins
+        invitations = CounterMetricFamily("wsauthz_invitations", "Invitations by outcome.", labels=["outcome"])
+        for outcome, count in list(self.invitations.items()):
+            invitations.add_metric([outcome], count)
+        yield invitations
+        yield CounterMetricFamily(
+            "wsauthz_analysis_resets", "Workspaces whose name or domain really changed.", value=self.analysis_resets
+        )
+        yield CounterMetricFamily(
+            "wsauthz_schedule_failures", "Schedules that the scheduler did not take.", value=self.schedule_failures
+        )
 
 
 def _population(now: Population) -> Iterator[Metric]:

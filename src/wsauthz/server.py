@@ -20,14 +20,22 @@ from wsauthz.replica.following import Follower
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.watching import look, watch
 from wsauthz.rpc.access import AccessQueries
+from wsauthz.rpc.attempts import Attempts
+from wsauthz.rpc.audit import AuditService
 from wsauthz.rpc.authorization import AuthorizationService
 from wsauthz.rpc.decisions import DecisionIds
+from wsauthz.rpc.invitations import InvitationService
+from wsauthz.rpc.joining import JoiningService
 from wsauthz.rpc.memberships import MembershipService
 from wsauthz.rpc.methods import core_vocabulary, service_names
 from wsauthz.rpc.organizations import OrganizationService
 from wsauthz.rpc.pages import Pages
 from wsauthz.rpc.policy import PolicyService
+from wsauthz.rpc.profiles import ProfileService
+from wsauthz.rpc.providers import ProviderService
+from wsauthz.rpc.schedules import ScheduleService
 from wsauthz.rpc.settings import SettingsService
+from wsauthz.rpc.subscriptions import SubscriptionService
 from wsauthz.rpc.users import UserService
 from wsauthz.rpc.workspace_states import WorkspaceStateService
 from wsauthz.rpc.workspaces import WorkspaceService
@@ -35,6 +43,7 @@ from wsauthz.rpc.wrapper import Wrapper
 from wsauthz.settings import Settings
 from wsauthz.store import revisions, schema
 from wsauthz.store.database import Database
+from wsauthz.store.scheduler import NoScheduler, PgCron
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +89,8 @@ class Server:
         self.policy = CurrentPolicy(settings.policy, core_vocabulary())
         schema.ensure(settings.database_url)
         self.database = Database(settings.database_url)
-        self.replica = Replica(self.database, self.policy, self.metrics)
+        scheduler = PgCron(self.metrics) if settings.scheduler == "pg_cron" else NoScheduler()
+        self.replica = Replica(self.database, self.policy, self.metrics, scheduler)
         self._follower = Follower(self.replica, settings.poll_seconds)
         self.health = HealthServicer()
         self.address = ""
@@ -155,18 +165,25 @@ class Server:
     def _register(self, server: grpc.aio.Server) -> None:
         with self.database.read() as connection:
             pages = Pages(revisions.installation(connection).secret)
-        replica, metrics, ids = self.replica, self.metrics, DecisionIds()
+        replica, metrics, ids, attempts = self.replica, self.metrics, DecisionIds(), Attempts()
         self._wrapper.register(
             server,
             AuthorizationService(replica, metrics, ids),
             AccessQueries(replica, metrics, pages, ids),
             UserService(),
+            ProfileService(self.policy),
             OrganizationService(pages),
-            WorkspaceService(pages),
-            WorkspaceStateService(),
+            WorkspaceService(pages, metrics),
+            WorkspaceStateService(pages),
             SettingsService(),
+            ProviderService(),
+            ScheduleService(),
+            SubscriptionService(),
             MembershipService(pages),
+            InvitationService(pages, metrics, attempts),
+            JoiningService(metrics, attempts),
             PolicyService(replica, metrics),
+            AuditService(pages),
         )
         generic: Any = _GenericOnly(server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, generic)
@@ -191,6 +208,8 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await server.start()
-    await stopping.wait()
-    await server.stop()
+    try:
+        await server.start()
+        await stopping.wait()
+    finally:
+        await server.stop()

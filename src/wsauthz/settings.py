@@ -39,6 +39,8 @@ class Settings:
     """How long running calls may take after SIGTERM."""
     reflection: bool = False
     """Serve gRPC server reflection."""
+    scheduler: str = "none"
+    """Who runs the schedules of workspaces: ``none`` (the application reads them), or ``pg_cron`` of the database."""
     log_level: str = "info"
     """debug, info, warning or error; denials are logged at debug."""
 
@@ -91,6 +93,10 @@ class Settings:
             for name in positive
             if not 0 < getattr(self, name) < math.inf
         ]
+        if self.scheduler not in {"none", "pg_cron"}:
+            problems.append("WSAUTHZ_SCHEDULER: must be none or pg_cron")
+        if self.scheduler == "pg_cron" and not self.database_url.startswith("postgresql"):
+            problems.append("WSAUTHZ_SCHEDULER: pg_cron needs a PostgreSQL database")
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
         return problems

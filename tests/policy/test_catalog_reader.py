@@ -132,6 +132,16 @@ def test_a_bundle_without_plans_may_require_any_feature() -> None:
             "the places of the role 'guest' are workspace, not organization",
         ),
         ('organization = "editor"\n', "", "defaults: organization is missing"),
+        (
+            'workspace = "guest"',
+            'workspace = "owner"',
+            "defaults.workspace: the role 'owner' is owner_like, so it cannot be what joining gives",
+        ),
+        (
+            'organization = "editor"',
+            'organization = "owner"',
+            "defaults.organization: the role 'owner' is not assignable, so it cannot be what joining gives",
+        ),
         ('creator = "editor"', 'creator = ""', "defaults.creator: must name a role"),
         (
             'former_owner = "editor"',

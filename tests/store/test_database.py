@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Table, select, text
 from sqlalchemy.engine import make_url
@@ -117,6 +118,29 @@ def test_readers_wait_for_a_connection_only_so_long(database_url: str) -> None:
         revisions.current(connection)
         with pytest.raises(Unavailable), small.read() as other:
             revisions.current(other)
+
+
+def test_a_connection_given_back_after_the_close_is_closed(database_url: str) -> None:
+    database = Database(database_url)
+    raw: list[Any] = []
+    with database.read() as reading, database.write() as writing:
+        for connection in (reading, writing):
+            revisions.current(connection)
+            raw.append(connection.connection.dbapi_connection)
+        database.close()
+        revisions.current(reading)
+    for each in raw:
+        with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError)):
+            each.execute("SELECT 1")
+
+
+def test_a_closed_database_makes_no_more_connections(database_url: str) -> None:
+    database = Database(database_url)
+    database.close()
+    with pytest.raises(Unavailable), database.read():
+        pass
+    with pytest.raises(Unavailable), database.write():
+        pass
 
 
 def test_a_hanging_statement_is_cut_off(postgresql_url: str) -> None:

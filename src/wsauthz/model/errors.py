@@ -3,22 +3,25 @@
 Refused
 ├── InvalidArgument
 │   ├── UnknownRole  UnknownModule  UnknownPermission  UnknownResource  UnknownAction  UnknownGuard
+│   ├── UnknownProvider  NoProvider  UnknownPlan  InvalidCron  InvalidCode
 │   └── RequestIdReused  PageTokenInvalid
 ├── NotFound
-│   └── WorkspaceNotFound  OrganizationNotFound  MemberNotFound  UserNotFound
+│   └── WorkspaceNotFound  OrganizationNotFound  MemberNotFound  UserNotFound  InvitationNotFound
 ├── AlreadyExists
 │   └── AlreadyMember  SlugTaken  EmailTaken  IdTaken
 ├── FailedPrecondition
-│   ├── LastOwner  PrimaryOwner  CannotRemoveSelf  NotOrgMember
+│   ├── LastOwner  PrimaryOwner  AlreadyOwner  CannotRemoveSelf  NotOrgMember
 │   ├── PlaceSuspended  PlaceInactive
-│   ├── ModuleNotInParent  ModuleNotInPlan  LimitReached
+│   ├── InvitationExpired  InvitationUsed
+│   ├── ModuleNotInParent  ModuleNotInPlan  ProvidersNotOffered  LimitReached
 │   └── RevisionUnknown
 ├── PermissionDenied
-│   └── Denied  RoleCeiling
+│   ├── Denied  RoleCeiling
+│   └── InvitationEmailMismatch  Removed  MembershipInactive  MembershipExpired
 ├── Unauthenticated
 │   └── ActorRequired  ActorRepeated
 ├── Busy
-│   └── TooManyRequests  TooFarBehind
+│   └── TooManyRequests  TooManyAttempts  TooFarBehind
 └── Unavailable
 """
 
@@ -108,6 +111,51 @@ class UnknownGuard(InvalidArgument):
         super().__init__("guards", f"{shown(guard)} is not a guard of this policy")
 
 
+class UnknownProvider(InvalidArgument):
+    """A provider that the catalog lacks (REQ-061)."""
+
+    reason = "UNKNOWN_PROVIDER"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__("providers", f"{shown(provider)} is not a provider of this policy")
+
+
+class NoProvider(InvalidArgument):
+    """At least one provider must be enabled (REQ-061)."""
+
+    reason = "NO_PROVIDER"
+
+    def __init__(self) -> None:
+        super().__init__("providers", "at least one provider must be enabled")
+
+
+class UnknownPlan(InvalidArgument):
+    """A plan that the catalog lacks, though it has plans."""
+
+    reason = "UNKNOWN_PLAN"
+
+    def __init__(self, plan: str) -> None:
+        super().__init__("plan", f"{shown(plan)} is not a plan of this policy")
+
+
+class InvalidCron(InvalidArgument):
+    """A schedule that is no cron expression (REQ-062)."""
+
+    reason = "INVALID_CRON"
+
+    def __init__(self) -> None:
+        super().__init__("schedule", "is no cron expression of five fields")
+
+
+class InvalidCode(InvalidArgument):
+    """A join code that is blank, too long, or holds what no code does; never repeated, because it may be a secret."""
+
+    reason = "INVALID_CODE"
+
+    def __init__(self) -> None:
+        super().__init__("code", "is no join code")
+
+
 class RequestIdReused(InvalidArgument):
     """The same request id with another body."""
 
@@ -164,6 +212,15 @@ class UserNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("User not found")
+
+
+class InvitationNotFound(NotFound):
+    """No such invitation here; or a token that is unknown, revoked or replaced: they look the same."""
+
+    reason = "INVITATION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Invitation not found")
 
 
 class AlreadyExists(Refused):
@@ -230,6 +287,15 @@ class PrimaryOwner(FailedPrecondition):
         super().__init__("The primary owner must transfer ownership first")
 
 
+class AlreadyOwner(FailedPrecondition):
+    """Ownership is transferred to somebody else."""
+
+    reason = "ALREADY_OWNER"
+
+    def __init__(self) -> None:
+        super().__init__("The user already is the primary owner")
+
+
 class CannotRemoveSelf(FailedPrecondition):
     """Removing yourself goes through Leave."""
 
@@ -266,6 +332,24 @@ class PlaceInactive(FailedPrecondition):
         super().__init__("Nobody and nothing can be added while the place is inactive")
 
 
+class InvitationExpired(FailedPrecondition):
+    """The invitation's time is over, by the database's clock (REQ-021)."""
+
+    reason = "INVITATION_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("The invitation has expired")
+
+
+class InvitationUsed(FailedPrecondition):
+    """The invitation was accepted before: tokens are single-use (REQ-020)."""
+
+    reason = "INVITATION_USED"
+
+    def __init__(self) -> None:
+        super().__init__("The invitation was accepted already")
+
+
 class ModuleNotInParent(FailedPrecondition):
     """A child cannot have a module that its parent lacks."""
 
@@ -284,6 +368,15 @@ class ModuleNotInPlan(FailedPrecondition):
     def __init__(self, module: str) -> None:
         super().__init__(f"The plan does not include the module {shown(module)}")
         self.field = "modules"
+
+
+class ProvidersNotOffered(FailedPrecondition):
+    """The catalog has no providers."""
+
+    reason = "PROVIDERS_NOT_OFFERED"
+
+    def __init__(self) -> None:
+        super().__init__("This policy has no providers")
 
 
 class LimitReached(FailedPrecondition):
@@ -326,6 +419,42 @@ class RoleCeiling(PermissionDenied):
         super().__init__(sentence)
 
 
+class InvitationEmailMismatch(PermissionDenied):
+    """Only the invited address, verified, may accept an invitation."""
+
+    reason = "INVITATION_EMAIL_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("The invitation is for another, verified email address")
+
+
+class Removed(PermissionDenied):
+    """Somebody removed by another does not come back by a join code."""
+
+    reason = "REMOVED"
+
+    def __init__(self) -> None:
+        super().__init__("You were removed; ask to be added or invited again")
+
+
+class MembershipInactive(PermissionDenied):
+    """A deactivated member does not come back by joining or accepting."""
+
+    reason = "MEMBERSHIP_INACTIVE"
+
+    def __init__(self) -> None:
+        super().__init__("Your membership is deactivated")
+
+
+class MembershipExpired(PermissionDenied):
+    """An expired membership is replaced by an invitation or by being added, never by a join code."""
+
+    reason = "MEMBERSHIP_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("Your membership has expired")
+
+
 class Unauthenticated(Refused):
     """Who is calling, or for whom, is missing."""
 
@@ -361,6 +490,16 @@ class TooManyRequests(Busy):
 
     def __init__(self) -> None:
         super().__init__("Too many requests are waiting; try again")
+
+
+class TooManyAttempts(Busy):
+    """Codes or tokens that led nowhere, too many of them in too short a time; ``seconds`` until the next try."""
+
+    reason = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("Too many codes or invitations were not found; try again later")
+        self.retry_seconds = seconds
 
 
 class TooFarBehind(Busy):

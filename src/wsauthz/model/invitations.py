@@ -20,3 +20,8 @@ class Invitation:
     revoked_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def accepted(self) -> bool:
+        """Whether somebody accepted it."""
+        return self.accepted_at is not None

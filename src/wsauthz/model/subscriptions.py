@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 
 
 class SubscriptionStatus(IntEnum):
@@ -13,6 +14,10 @@ class SubscriptionStatus(IntEnum):
     PAST_DUE = 3
     EXPIRED = 4
     CANCELLED = 5
+
+
+LAPSED: Final = frozenset({SubscriptionStatus.EXPIRED, SubscriptionStatus.CANCELLED})
+"""What is warned of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from wsauthz.policy.toml_reader import Table
 ON_ACCOUNT_DELETION: Final = ("delete", "transfer")
 PLACE_KINDS: Final[tuple[PlaceKind, ...]] = get_args(PlaceKind)
 HIGHEST_RANK: Final = 1_000_000
+_FOR_ANYBODY: Final = ("workspace", "organization")
+"""The defaults that whoever has a join code gets, without anybody who is asked for it."""
 
 # One case only, so that two names never differ by case alone.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
@@ -57,6 +59,8 @@ def read_defaults(top: Table, roles: Mapping[str, Role]) -> dict[str, str]:
         role = table.take(key, str) if needed else table.take(key, str, default="")
         if role:
             check_role(table, key, role, roles, kind)
+            if key in _FOR_ANYBODY:
+                _check_harmless(table, key, role, roles)
         elif role == "" and needed:
             table.refuse("must name a role", key)
         given[key] = role or ""
@@ -115,6 +119,15 @@ def check_role(table: Table, key: str, name: str | None, roles: Mapping[str, Rol
         table.refuse(f"{name!r} is not a role{meant(name, roles)}", key)
     elif kind not in role.places:
         table.refuse(f"the places of the role {name!r} are {_listed(role.places)}, not {kind}", key)
+
+
+def _check_harmless(table: Table, key: str, name: str, roles: Mapping[str, Role]) -> None:
+    """Note a role that nobody may be given by a member, or that makes an owner: joining by code would give it."""
+    role = roles.get(name)
+    if role is not None and not role.assignable:
+        table.refuse(f"the role {name!r} is not assignable, so it cannot be what joining gives", key)
+    if role is not None and role.owner_like:
+        table.refuse(f"the role {name!r} is owner_like, so it cannot be what joining gives", key)
 
 
 def _listed(names: Iterable[str]) -> str:

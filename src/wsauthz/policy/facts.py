@@ -7,14 +7,12 @@ sees exactly one revision without a lock.
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
 from wsauthz.model.places import PLATFORM, PlaceKey, State
-from wsauthz.model.subscriptions import SubscriptionStatus
-
-_LAPSED: Final = frozenset({SubscriptionStatus.EXPIRED, SubscriptionStatus.CANCELLED})
+from wsauthz.model.subscriptions import LAPSED
 
 
 class Grant(NamedTuple):
@@ -88,7 +86,7 @@ class Place:
                 self.modules &= above.modules
         self.subscription: tuple[str, int] | None = self.own_subscription or (above.subscription if above else None)
         """Plan and status of the own, else the nearest ancestor's subscription."""
-        self.is_lapsed = self.subscription is not None and self.subscription[1] in _LAPSED
+        self.is_lapsed = self.subscription is not None and self.subscription[1] in LAPSED
         """Whether that one has expired or was cancelled: a warning, never a denial (REQ-131)."""
         for child in self.children:
             child.settle()

@@ -24,11 +24,12 @@ class Follower:
         self._polling = asyncio.create_task(self._poll())
 
     async def stop(self) -> None:
-        """Stop following."""
+        """Stop following, once a poll that is under way has ended and given its connection back."""
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
-        self._thread.shutdown(wait=False)
+        # Not on the loop: the poll hops to it, and would wait for it in vain.
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
     async def _poll(self) -> None:
         """Ask again and again; what goes wrong is logged once and tried again, and answers go on from memory."""

@@ -23,6 +23,7 @@ from wsauthz.replica.population import population
 from wsauthz.store import revisions, snapshot
 from wsauthz.store.database import Database
 from wsauthz.store.revisions import Change, Revision, parse_token
+from wsauthz.store.scheduler import NoScheduler, Scheduler
 from wsauthz.tenancy.transaction import Caller, Reading
 
 _log = logging.getLogger(__name__)
@@ -39,10 +40,14 @@ MOST_WAITING: Final = 1_000
 class Replica:
     """Facts, the policy in force, and the database they follow."""
 
-    def __init__(self, database: Database, policy: CurrentPolicy, metrics: Metrics) -> None:
+    def __init__(
+        self, database: Database, policy: CurrentPolicy, metrics: Metrics, scheduler: Scheduler | None = None
+    ) -> None:
         self.database = database
         self.policy = policy
         self.metrics = metrics
+        self.scheduler = scheduler or NoScheduler()
+        """What writing transactions tell of schedules."""
         self.facts = Facts()
         self.revision = Revision(value=0, epoch="")
         self.token = ""

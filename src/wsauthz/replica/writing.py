@@ -26,6 +26,9 @@ UNRELATED: Final = "unrelated"
 """The kind of a change that no decision depends on; every revision has at least one change, so a gap shows."""
 MOST_CHANGES_UNDER_LOCK: Final = 1_000
 """A writer further behind than this lets go of the lock and catches up first."""
+_MOST_CHANGES_TOLD: Final = 10_000
+"""A revision with more than this, such as the end of a large organization, is told as a reload: nobody's loop should
+stand still while it is applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +42,9 @@ class Written(Generic[T]):
 class _Unchanged(Exception):
     """Rolls a transaction back that recorded nothing, and carries its answer."""
 
-    def __init__(self, answer: Any, revision: Revision) -> None:
+    def __init__(self, tx: Transaction, answer: Any, revision: Revision) -> None:
         super().__init__()
+        self.tx = tx
         self.answer = answer
         self.revision = revision
 
@@ -62,6 +66,7 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
             replica.catch_up()
             tx, answer = _transact(replica, by, work)
     except _Unchanged as unchanged:
+        _finish(replica, unchanged.tx)
         return Written(answer=unchanged.answer, revision=unchanged.revision)
     changes = [Change(revision=tx.revision.value, kind=kind, values=values) for kind, values in tx.changes]
     if needs_reload(changes, tx.revision, replica.revision):
@@ -70,6 +75,7 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
         replica.loop.call(lambda: replica.apply(changes, tx.revision.epoch, tx.revision.value))
         if replica.revision.value < tx.revision.value:
             replica.catch_up()  # older facts were put in place while this was committed
+    _finish(replica, tx)
     return Written(answer=answer, revision=tx.revision)
 
 
@@ -84,16 +90,36 @@ def audit_refusal(replica: Replica, by: Caller, reason: str, attempts: int) -> N
         _log.exception("a refused attempt could not be audited", extra={"method": by.method, "actor": by.actor})
 
 
+def _finish(replica: Replica, tx: Transaction) -> None:
+    """Do what was put off until the transaction had ended."""
+    for work in tx.later:
+        try:
+            with replica.database.write() as connection:
+                work(connection)
+        except Exception:  # noqa: BLE001 - the answer to the caller stays what it is
+            _log.exception("what follows a write failed", extra={"method": tx.by.method, "actor": tx.by.actor})
+
+
 def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
     with replica.database.write() as connection:
         revision, now = revisions.advance(connection)
         facts, rules = _caught_up(replica, connection, revision)
-        tx = Transaction(connection=connection, facts=facts, rules=rules, now=now, by=by, revision=revision)
+        tx = Transaction(
+            connection=connection,
+            facts=facts,
+            rules=rules,
+            now=now,
+            by=by,
+            revision=revision,
+            scheduler=replica.scheduler,
+        )
         answer = work(tx)
         if not (tx.changes or tx.notes):
-            raise _Unchanged(answer, Revision(value=revision.value - 1, epoch=revision.epoch))
+            raise _Unchanged(tx, answer, Revision(value=revision.value - 1, epoch=revision.epoch))
         if not tx.changes:
             tx.changed((UNRELATED, {}))
+        elif len(tx.changes) > _MOST_CHANGES_TOLD:
+            tx.changes = [revisions.RELOAD]
         revisions.record(connection, revision, tx.changes)
         audit.append(connection, [audit_entry(by, note, now) for note in tx.notes], revision)
     return tx, answer

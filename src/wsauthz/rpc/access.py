@@ -71,7 +71,7 @@ class AccessQueries:
         found = access(replica.facts, replica.rules, replica.now(), subject=subject, place=place)
         if found is None:
             raise not_found(place)
-        response = _access(found, replica.facts.places[place])
+        response = access_message(found, replica.facts.places[place])
         response.policy_version = replica.policy.bundle.version
         response.etag = hashlib.sha256(response.SerializeToString(deterministic=True)).hexdigest()[:16]
         if response.etag == request.if_none_match:
@@ -138,7 +138,8 @@ class AccessQueries:
         return denial(route.decision, route.answer, remedy_message(fix), route.guard, request.workspace_id)
 
 
-def _access(found: Access, place: Place) -> pb.GetAccessResponse:
+def access_message(found: Access, place: Place) -> pb.GetAccessResponse:
+    """Return what a user holds in a place as a message, without versions."""
     return pb.GetAccessResponse(
         role=found.role,
         roles=[held_role(held) for held in found.roles],

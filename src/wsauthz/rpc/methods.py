@@ -18,7 +18,9 @@ from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.tenancy.transaction import not_found, refuse_unless_allowed
 from wsauthz.v1 import (
+    audit_pb2,
     authorization_pb2,
+    invitations_pb2,
     memberships_pb2,
     options_pb2,
     organizations_pb2,
@@ -38,7 +40,9 @@ _FILES: Final = (
     workspace_states_pb2,
     settings_pb2,
     memberships_pb2,
+    invitations_pb2,
     policy_pb2,
+    audit_pb2,
 )
 _PLACE_FIELDS: Final = {
     "workspace_id": "workspace",

@@ -9,7 +9,7 @@ from wsauthz.v1 import organizations_pb2 as pb
 
 
 class OrganizationService:
-    """Creates, shows, suspends and reinstates organizations."""
+    """Creates, shows, renames, suspends, reinstates and deletes organizations."""
 
     def __init__(self, pages: Pages) -> None:
         self.pages = pages
@@ -54,3 +54,21 @@ class OrganizationService:
         organization_id = fields.identifier(request, "organization_id")
         organization = organizations.reinstate(tx, organization_id=organization_id)
         return pb.ReinstateOrganizationResponse(organization=message(pb.Organization, organization))
+
+    def UpdateOrganizationName(
+        self, request: pb.UpdateOrganizationNameRequest, tx: Transaction
+    ) -> pb.UpdateOrganizationNameResponse:
+        """Rename an organization."""
+        organization_id = fields.identifier(request, "organization_id")
+        workspace_id = fields.identifier(request, "workspace_id") if request.workspace_id else ""
+        organization = organizations.rename(
+            tx, organization_id=organization_id, name=request.name, workspace_id=workspace_id
+        )
+        return pb.UpdateOrganizationNameResponse(organization=message(pb.Organization, organization))
+
+    def DeleteOrganization(
+        self, request: pb.DeleteOrganizationRequest, tx: Transaction
+    ) -> pb.DeleteOrganizationResponse:
+        """Delete an organization with everything in it."""
+        count = organizations.delete(tx, organization_id=fields.identifier(request, "organization_id"))
+        return pb.DeleteOrganizationResponse(deleted_workspaces=count)

@@ -1,15 +1,20 @@
-"""WorkspaceStateService: suspending, reinstating, activating, deactivating."""
+"""WorkspaceStateService: suspending, reinstating, activating, deactivating, and passing ownership on."""
 
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message
-from wsauthz.tenancy import workspace_states
-from wsauthz.tenancy.transaction import Transaction
+from wsauthz.rpc.pages import Pages, page_size
+from wsauthz.tenancy import ownership, workspace_states
+from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.v1 import workspace_states_pb2 as pb
+from wsauthz.v1.memberships_pb2 import Member, Membership
 from wsauthz.v1.workspaces_pb2 import Workspace
 
 
 class WorkspaceStateService:
-    """Sets the flags of workspaces."""
+    """Sets the flags and the primary owner of workspaces."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
 
     def SuspendWorkspace(self, request: pb.SuspendWorkspaceRequest, tx: Transaction) -> pb.SuspendWorkspaceResponse:
         """Suspend a workspace."""
@@ -35,3 +40,26 @@ class WorkspaceStateService:
         """Make a workspace inactive."""
         workspace = workspace_states.deactivate(tx, workspace_id=fields.identifier(request, "workspace_id"))
         return pb.DeactivateWorkspaceResponse(workspace=message(Workspace, workspace))
+
+    def TransferOwnership(self, request: pb.TransferOwnershipRequest, tx: Transaction) -> pb.TransferOwnershipResponse:
+        """Make a member the primary owner."""
+        workspace_id, user_id = fields.identifier(request, "workspace_id"), fields.user_id(request)
+        workspace, membership = ownership.transfer(tx, workspace_id=workspace_id, user_id=user_id)
+        return pb.TransferOwnershipResponse(
+            workspace=message(Workspace, workspace), membership=message(Membership, membership)
+        )
+
+    def ListOwnerCandidates(
+        self, request: pb.ListOwnerCandidatesRequest, reading: Reading
+    ) -> pb.ListOwnerCandidatesResponse:
+        """List whom ownership may be transferred to."""
+        found, more = ownership.list_candidates(
+            reading,
+            workspace_id=fields.identifier(request, "workspace_id"),
+            query=fields.search(request, "query"),
+            after=self.pages.position(reading.by, request),
+            limit=page_size(request),
+        )
+        token = self.pages.token(reading.by, request, found[-1].membership.user_id if more else "")
+        members = [message(Member, each) for each in found]
+        return pb.ListOwnerCandidatesResponse(members=members, next_page_token=token)

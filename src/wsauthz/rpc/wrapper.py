@@ -184,7 +184,7 @@ class Wrapper:
             if tx.changes or tx.notes:
                 response.revision = tx.revision.token
                 if key:
-                    given = GivenAnswer(body_hash=_digest(request), answer=response.SerializeToString())
+                    given = GivenAnswer(body_hash=_digest(request), answer=without_secrets(response))
                     request_ids.add(tx.connection, _key(by, key), given, now=tx.now)
             return response
 
@@ -282,6 +282,16 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
     details = (("grpc-status-details-bin", status.SerializeToString()),)
     await context.abort(code, status.message, details)
+
+
+def without_secrets(answer: Message) -> bytes:
+    """Return the answer as it may be kept: without the fields that are marked as secret."""
+    kept = type(answer)()
+    kept.CopyFrom(answer)
+    for field in answer.DESCRIPTOR.fields:
+        if field.GetOptions().debug_redact:
+            kept.ClearField(field.name)
+    return kept.SerializeToString()
 
 
 def _digest(request: Message) -> str:

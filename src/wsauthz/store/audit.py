@@ -7,6 +7,7 @@ one are kept in the revision row, so that cutting the end off shows, too.
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -14,10 +15,14 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, insert, select, update
 
+from wsauthz.model.places import PlaceKey
+from wsauthz.store import rows
 from wsauthz.store.revisions import Revision
 from wsauthz.store.tables import audit_entries, revision
 
 _BATCH: Final = 1000
+_AT_ONCE: Final = 50
+_PAUSE_SECONDS: Final = 0.001
 _LAST: Final = select(revision.c.audit_count, revision.c.audit_head, revision.c.secret)
 
 
@@ -45,6 +50,19 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEntry(AuditEntry):
+    """An entry as it was written down."""
+
+    number: int
+    """Counts from 1 without a gap."""
+
+    @property
+    def place(self) -> PlaceKey:
+        """The place it speaks of."""
+        return cast("PlaceKey", (self.place_kind, self.place_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """How much of the audit is as it was written; ``problem`` is empty when all of it is.
 
@@ -60,18 +78,26 @@ def append(connection: Connection, entries: Sequence[AuditEntry], at: Revision |
     """Write entries down, in order, in the transaction of what they speak of; None: it changed nothing."""
     last = connection.execute(_LAST.with_for_update()).one()
     secret, head = bytes.fromhex(last.secret), last.audit_head
-    rows = []
+    written = []
     for number, entry in enumerate(entries, last.audit_count + 1):
         row = {"number": number, "revision": None if at is None else at.value, **asdict(entry)}
         head = _mac(secret, head, row)
-        rows.append({**row, "mac": head})
-    if rows:
-        connection.execute(insert(audit_entries), rows)
-        connection.execute(update(revision), {"audit_count": rows[-1]["number"], "audit_head": head})
+        written.append({**row, "mac": head})
+    if written:
+        connection.execute(insert(audit_entries), written)
+        connection.execute(update(revision), {"audit_count": written[-1]["number"], "audit_head": head})
+
+
+def in_place(connection: Connection, place: PlaceKey, *, before: int | None, limit: int) -> list[ListedEntry]:
+    """Return up to ``limit`` entries of exactly this place, the newest first; ``before``: with smaller numbers only."""
+    query = _LISTED.where(audit_entries.c.place_kind == place[0], audit_entries.c.place_id == place[1])
+    if before is not None:
+        query = query.where(audit_entries.c.number < before)
+    return rows.find_all(connection, ListedEntry, query.order_by(audit_entries.c.number.desc()).limit(limit))
 
 
 def verify(connection: Connection) -> Verification:
-    """Recompute the whole chain; takes some seconds for a million entries, and little memory."""
+    """Recompute the whole chain; takes about a minute for a million entries, and little memory."""
     said = connection.execute(_LAST).one()
     secret, head, count = bytes.fromhex(said.secret), "", 0
     in_order = select(audit_entries).order_by(audit_entries.c.number)
@@ -83,12 +109,15 @@ def verify(connection: Connection) -> Verification:
             if not hmac.compare_digest(mac, row["mac"]):
                 return Verification(count=count, head=head, problem=f"entry {count + 1} is not as it was written")
             head, count = mac, count + 1
+            if count % _AT_ONCE == 0:
+                time.sleep(_PAUSE_SECONDS)  # while it computes, everybody else waits for the interpreter
     problem = ""
     if (count, head) != (said.audit_count, said.audit_head):
         problem = f"{said.audit_count} entries were written, {count} are here"
     return Verification(count=count, head=head, problem=problem)
 
 
+_LISTED: Final = select(*(audit_entries.c[field.name] for field in fields(ListedEntry)))
 _SIGNED: Final = ("number", "revision", *(field.name for field in fields(AuditEntry)))
 
 

@@ -47,6 +47,16 @@ def workspace(noun: Workspace) -> Change:
     }
 
 
+def workspace_deleted(workspace_id: str, *, organization_id: str | None, parent_workspace_id: str | None) -> Change:
+    """Return that a workspace is gone; where it was is enough to say, and thousands may go at once."""
+    return "workspace", {
+        "id": workspace_id,
+        "organization_id": organization_id,
+        "parent_workspace_id": parent_workspace_id,
+        "deleted": True,
+    }
+
+
 def membership(noun: Membership) -> Change:
     """Return what a membership is now."""
     return "membership", {

@@ -67,6 +67,7 @@ class Database:
         self._wait_seconds = wait_seconds
         # SQLite wakes waiting writers in no order and PostgreSQL costs a round trip: the gate is fair and cheap.
         self._gate = threading.Lock()
+        self._is_closed = False
         make = _sqlite_engine if self.is_sqlite else _postgresql_engine
         self._reader = make(self.url, read_only=True, connections=readers, wait_seconds=wait_seconds)
         self._writer = make(self.url, read_only=False, connections=1, wait_seconds=wait_seconds)
@@ -76,10 +77,10 @@ class Database:
         """Give a connection whose queries all see one state, that of the first of them; it cannot write.
 
         Raises:
-            Unavailable: the database cannot be reached, or every connection stays in use.
+            Unavailable: the database cannot be reached, every connection stays in use, or this was closed.
 
         """
-        with _refusals(), self._reader.connect() as connection:
+        with _refusals(), self._lending(self._reader), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -90,21 +91,33 @@ class Database:
         then do other processes wait, too.
 
         Raises:
-            Unavailable: the database cannot be reached, or the other writers take too long.
+            Unavailable: the database cannot be reached, the other writers take too long, or this was closed.
 
         """
         if not self._gate.acquire(timeout=self._wait_seconds):
             raise Unavailable
         try:
-            with _refusals(), self._writer.begin() as connection:
+            with _refusals(), self._lending(self._writer), self._writer.begin() as connection:
                 yield connection
         finally:
             self._gate.release()
 
     def close(self) -> None:
-        """Close the connections that nobody uses; those in use close when they are given back."""
-        self._reader.dispose()
-        self._writer.dispose()
+        """Close the connections that nobody uses; those in use close when they are given back, and no others follow."""
+        self._is_closed = True
+        self._reader.pool.dispose()
+        self._writer.pool.dispose()
+
+    @contextmanager
+    def _lending(self, engine: Engine) -> Iterator[None]:
+        """Have what is given back within the block closed if ``close`` came meanwhile: the pool would keep it open."""
+        if self._is_closed:
+            raise Unavailable
+        try:
+            yield
+        finally:
+            if self._is_closed:
+                engine.pool.dispose()
 
 
 @contextmanager

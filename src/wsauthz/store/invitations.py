@@ -45,6 +45,27 @@ def pending_by(connection: Connection, user_id: str, *, now: datetime) -> list[I
     return rows.find_all(connection, Invitation, found.order_by(invitations.c.id))
 
 
+def page(
+    connection: Connection,
+    workspace_id: str,
+    *,
+    after: str,
+    limit: int,
+    email: str = "",
+    pending_at: datetime | None = None,
+) -> list[Invitation]:
+    """Return up to ``limit`` invitations to the workspace, by id, from the first one after an id on.
+
+    ``email`` takes only those of the address, ``pending_at`` only those that are pending then.
+    """
+    found = select(invitations).where(invitations.c.workspace_id == workspace_id, invitations.c.id > after)
+    if email:
+        found = found.where(invitations.c.email == email)
+    if pending_at is not None:
+        found = found.where(_pending(pending_at))
+    return rows.find_all(connection, Invitation, found.order_by(invitations.c.id).limit(limit))
+
+
 def revoke(connection: Connection, invitation_id: str, *, now: datetime) -> bool:
     """Revoke an invitation and forget its token; False: it was accepted or revoked before."""
     still_open = update_rows(invitations).where(invitations.c.id == invitation_id, _OPEN)

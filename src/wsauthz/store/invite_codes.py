@@ -35,6 +35,17 @@ def find_workspace(connection: Connection, code: str) -> str | None:
     return connection.execute(usable).scalar_one_or_none()
 
 
+def switched_off(connection: Connection, workspace_ids: Iterable[str]) -> set[str]:
+    """Return those of the workspaces that nobody may join by code; one that never had a code is not among them."""
+    found: set[str] = set()
+    for ids in rows.batches(workspace_ids):
+        off = select(invite_codes.c.workspace_id).where(
+            invite_codes.c.workspace_id.in_(ids), invite_codes.c.is_enabled.is_(False)
+        )
+        found.update(connection.execute(off).scalars())
+    return found
+
+
 def remove(connection: Connection, workspace_ids: Iterable[str]) -> None:
     """Delete the codes of the workspaces."""
     for ids in rows.batches(workspace_ids):

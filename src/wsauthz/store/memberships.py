@@ -1,16 +1,16 @@
-"""Queries about memberships. Removed ones are not found."""
+"""Queries about memberships. Removed ones are not found, except by ``latest``."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 from sqlalchemy import update as update_rows
 
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.store import rows
-from wsauthz.store.tables import memberships, users
+from wsauthz.store.tables import memberships, users, workspaces
 
 _LIVE = memberships.c.deleted_at.is_(None)
 
@@ -39,15 +39,28 @@ def remove(connection: Connection, membership_ids: Iterable[str], *, now: dateti
 
 def remove_in(connection: Connection, workspace_ids: Iterable[str], *, now: datetime) -> None:
     """Mark every membership in the workspaces as removed."""
+    gone = {"deleted_at": now, "updated_at": now}
     for ids in rows.batches(workspace_ids):
-        gone = update_rows(memberships).where(memberships.c.workspace_id.in_(ids), _LIVE)
-        connection.execute(gone.values(deleted_at=now, updated_at=now))
+        rows.update_many(connection, memberships, memberships.c.workspace_id.in_(ids) & _LIVE, gone)
+
+
+def remove_in_organization(connection: Connection, organization_id: str, *, now: datetime) -> None:
+    """Mark every membership in the organization itself as removed."""
+    gone = {"deleted_at": now, "updated_at": now}
+    rows.update_many(connection, memberships, _in(("organization", organization_id)) & _LIVE, gone)
 
 
 def find(connection: Connection, place: PlaceKey, user_id: str) -> Membership | None:
     """Return the user's live membership in the place itself; None: there is none."""
     held = select(memberships).where(_in(place), memberships.c.user_id == user_id, _LIVE)
     return rows.find(connection, Membership, held)
+
+
+def latest(connection: Connection, place: PlaceKey, user_id: str) -> Membership | None:
+    """Return the user's live membership in the place itself, else the one removed last; None: there never was one."""
+    had = select(memberships).where(_in(place), memberships.c.user_id == user_id)
+    newest = had.order_by(memberships.c.deleted_at.desc().nulls_first(), memberships.c.created_at.desc()).limit(1)
+    return rows.find(connection, Membership, newest)
 
 
 def of_user(connection: Connection, user_id: str) -> list[Membership]:
@@ -74,17 +87,41 @@ def longest_standing(
 
     A deactivated account does not count: it could not act as the owner it would be.
     """
-    counts = and_(
-        _in(place),
-        _LIVE,
-        memberships.c.role.in_(roles),
-        memberships.c.is_active,
-        or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > now),
-        memberships.c.user_id != besides,
-        memberships.c.user_id.not_in(select(users.c.id).where(users.c.is_active.is_(False))),
-    )
+    counts = and_(_in(place), _able(now), memberships.c.role.in_(roles), memberships.c.user_id != besides)
     first = select(memberships.c.user_id).where(counts).order_by(memberships.c.joined_at, memberships.c.id).limit(1)
     return connection.execute(first).scalar()
+
+
+def find_able(connection: Connection, place: PlaceKey, user_id: str, *, now: datetime) -> Membership | None:
+    """Return the user's membership in the place itself if it counts now; None: it is not active, or there is none."""
+    held = select(memberships).where(_in(place), memberships.c.user_id == user_id, _able(now))
+    return rows.find(connection, Membership, held)
+
+
+def owner_candidates(
+    connection: Connection,
+    workspace_id: str,
+    *,
+    besides: str,
+    most_owned: int,
+    now: datetime,
+    after: str,
+    limit: int,
+    query: str = "",
+) -> list[Membership]:
+    """Return up to ``limit`` memberships that count now, of users who own fewer workspaces than ``most_owned``.
+
+    By user id, from the first one after a user id on. ``query`` is part of the user's name or address, in any case.
+    """
+    able = select(memberships).where(_in(("workspace", workspace_id)), _able(now), memberships.c.user_id != besides)
+    owned = select(workspaces.c.id).where(
+        workspaces.c.owner_user_id == memberships.c.user_id, workspaces.c.deleted_at.is_(None)
+    )
+    # As many as they may are counted, however many there are.
+    found = able.where(memberships.c.user_id > after, ~owned.limit(1).offset(most_owned - 1).exists())
+    if query:
+        found = _searched(found, query)
+    return rows.find_all(connection, Membership, found.order_by(memberships.c.user_id).limit(limit))
 
 
 def page(
@@ -103,10 +140,7 @@ def page(
     """
     found = select(memberships).where(_in(place), _LIVE, memberships.c.user_id > after)
     if query:
-        part = query.lower()
-        found = found.join(users, users.c.id == memberships.c.user_id).where(
-            or_(func.lower(users.c.name).contains(part, autoescape=True), users.c.email.contains(part, autoescape=True))
-        )
+        found = _searched(found, query)
     if role:
         found = found.where(memberships.c.role == role)
     if is_active is not None:
@@ -117,6 +151,26 @@ def page(
 def every(connection: Connection) -> Iterator[Membership]:
     """Yield all live memberships, by id; streamed."""
     return rows.stream(connection, Membership, select(memberships).where(_LIVE).order_by(memberships.c.id))
+
+
+def _able(now: datetime) -> ColumnElement[bool]:
+    """Live, active and not expired, and not of a deactivated account; nobody has deactivated a user we do not know."""
+    account = users.alias("account")  # a search joins the users, too
+    deactivated = select(account.c.id).where(account.c.id == memberships.c.user_id, account.c.is_active.is_(False))
+    return and_(
+        _LIVE,
+        memberships.c.is_active,
+        or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > now),
+        ~deactivated.exists(),
+    )
+
+
+def _searched(found: Select[Any], query: str) -> Select[Any]:
+    """Return those of the memberships whose user's name or address holds the text, in any case."""
+    part = query.lower()
+    return found.join(users, users.c.id == memberships.c.user_id).where(
+        or_(func.lower(users.c.name).contains(part, autoescape=True), users.c.email.contains(part, autoescape=True))
+    )
 
 
 def _in(place: PlaceKey) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Queries about organizations. Deleted ones are not found."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -30,6 +31,11 @@ def update(connection: Connection, organization_id: str, values: Mapping[str, An
 
     """
     rows.update(connection, organizations, organizations.c.id == organization_id, values)
+
+
+def delete(connection: Connection, organization_id: str, *, now: datetime) -> None:
+    """Mark an organization as deleted; its slug is free from now on."""
+    update(connection, organization_id, {"deleted_at": now, "updated_at": now})
 
 
 def find(connection: Connection, organization_id: str) -> Organization | None:

@@ -30,6 +30,17 @@ def update(connection: Connection, table: Table, key: ColumnElement[bool], value
     connection.execute(update_rows(table).where(key), values)
 
 
+def update_many(connection: Connection, table: Table, condition: ColumnElement[bool], values: Mapping[str, Any]) -> int:
+    """Change columns of every row the condition is true of, and return how many those are.
+
+    A thousand to a statement: statements are cut off when they take too long.
+    """
+    ids = connection.execute(select(table.c.id).where(condition)).scalars().all()
+    for some in batches(ids):
+        connection.execute(update_rows(table).where(table.c.id.in_(some)), values)
+    return len(ids)
+
+
 def find(connection: Connection, noun: type[Noun], query: Select[Any]) -> Noun | None:
     """Return the only row of a query as a noun; None: there is none."""
     row = connection.execute(query).mappings().one_or_none()

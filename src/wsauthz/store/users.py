@@ -30,9 +30,9 @@ def update(connection: Connection, user_id: str, values: Mapping[str, Any]) -> N
     rows.update(connection, users, users.c.id == user_id, values)
 
 
-def remove(connection: Connection, user_id: str) -> None:
-    """Delete the row of a user, really."""
-    connection.execute(delete(users).where(users.c.id == user_id))
+def remove(connection: Connection, user_id: str) -> bool:
+    """Delete the row of a user, really; False: there was none."""
+    return connection.execute(delete(users).where(users.c.id == user_id)).rowcount == 1
 
 
 def find(connection: Connection, user_id: str) -> User | None:

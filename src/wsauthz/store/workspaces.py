@@ -39,13 +39,28 @@ def delete(connection: Connection, workspace_ids: Iterable[str], *, now: datetim
     for ids in rows.batches(workspace_ids):
         gone = {"deleted_at": now, "updated_at": now}
         connection.execute(update_rows(workspaces).where(workspaces.c.id.in_(ids), _LIVE).values(gone))
-        pointing = update_rows(users).where(users.c.default_workspace_id.in_(ids))
-        connection.execute(pointing.values(default_workspace_id=None, updated_at=now))
+        cleared = {"default_workspace_id": None, "updated_at": now}
+        rows.update_many(connection, users, users.c.default_workspace_id.in_(ids), cleared)
+
+
+def pass_on(connection: Connection, workspace_id: str, *, owner: str, to: str, now: datetime) -> bool:
+    """Make another user the primary owner; False: ``owner`` is not the primary owner any more."""
+    its_owner = (workspaces.c.id == workspace_id) & (workspaces.c.owner_user_id == owner) & _LIVE
+    passed = update_rows(workspaces).where(its_owner).values(owner_user_id=to, updated_at=now)
+    return connection.execute(passed).rowcount == 1
 
 
 def find(connection: Connection, workspace_id: str) -> Workspace | None:
     """Return the live workspace; None: there is none."""
     return rows.find(connection, Workspace, select(workspaces).where(workspaces.c.id == workspace_id, _LIVE))
+
+
+def find_by_slug(connection: Connection, organization_id: str, slug: str) -> str | None:
+    """Return the id of the organization's live workspace with the slug; None: there is none."""
+    having = select(workspaces.c.id).where(
+        workspaces.c.organization_id == organization_id, workspaces.c.slug == slug, _LIVE
+    )
+    return connection.execute(having).scalar_one_or_none()
 
 
 def find_many(connection: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:

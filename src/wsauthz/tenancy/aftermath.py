@@ -5,14 +5,17 @@ that matter are copied: one user, the places from one up to the platform, and wh
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from wsauthz.model.errors import RoleCeiling
+from wsauthz.model.errors import InvalidArgument, RoleCeiling
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts, Grant, Place
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import invitations as invitation_rows
+from wsauthz.tenancy import membership_terms
 from wsauthz.tenancy.ceiling import check_grant
 from wsauthz.tenancy.transaction import Transaction
 
@@ -24,14 +27,7 @@ def facts_after(tx: Transaction, user: str, at: Place) -> Facts:
 
     Every place is taken as active: this is about what somebody holds, not about the state of places.
     """
-    facts = Facts()
-    if user in tx.facts.users:
-        facts.apply("user", {"id": user, "is_active": tx.facts.users[user]})
-    for place in reversed(at.chain):
-        _copy_place(facts, place)
-        grant = tx.facts.grants.get(user, {}).get(place)
-        if grant is not None:
-            facts.apply("membership", _membership(user, place.key, grant))
+    facts = _facts_about(tx.facts, user, at)
     for kind, values in tx.changes:
         if _concerns(facts, user, kind, values):
             facts.apply(kind, {**values, **_OPEN} if kind in {"workspace", "organization"} else values)
@@ -49,30 +45,42 @@ def revoke_unsendable(tx: Transaction, user: str, places: Iterable[PlaceKey]) ->
         at = tx.facts.places.get(("workspace", invitation.workspace_id))
         if at is None or not any(place.key in roots for place in at.chain):
             continue
-        if not _may_send(tx, facts_after(tx, user, at), user, invitation):
+        if not _could_send(facts_after(tx, user, at), tx.rules, tx.now, invitation):
             invitation_rows.revoke(tx.connection, invitation.id, now=tx.now)
+            tx.audit("invitation", invitation.id, at.key, after={"revoked": True, "invited_by": user})
             revoked += 1
     return revoked
 
 
-def _may_send(tx: Transaction, facts: Facts, user: str, invitation: Invitation) -> bool:
+def may_send(facts: Facts, rules: Ruleset, now: datetime, invitation: Invitation) -> bool:
+    """Tell whether its sender could send the invitation now, were every place active."""
+    at = facts.places.get(("workspace", invitation.workspace_id))
+    return at is not None and _could_send(_facts_about(facts, invitation.invited_by, at), rules, now, invitation)
+
+
+def _could_send(facts: Facts, rules: Ruleset, now: datetime, invitation: Invitation) -> bool:
+    """Tell whether the sender may invite and give what is offered, and whether a membership may still say that."""
     place: PlaceKey = ("workspace", invitation.workspace_id)
-    now = tx.now.timestamp()
-    asked = decide(facts, tx.rules, now, subject=user, place=place, resource="invitation", action="create")
+    sender, seconds = invitation.invited_by, now.timestamp()
+    offer: dict[str, Any] = {"role": invitation.role, "modules": invitation.modules}
     try:
-        check_grant(
-            facts,
-            tx.rules,
-            now,
-            giver=user,
-            at=facts.places[place],
-            role=invitation.role,
-            permissions=(),
-            modules=invitation.modules,
-        )
-    except RoleCeiling:
+        membership_terms.check_new(rules.catalog, now, "workspace", offer)
+        check_grant(facts, rules, seconds, giver=sender, at=facts.places[place], permissions=(), **offer)
+    except (InvalidArgument, RoleCeiling):
         return False
-    return asked.allowed
+    return decide(facts, rules, seconds, subject=sender, place=place, resource="invitation", action="create").allowed
+
+
+def _facts_about(facts: Facts, user: str, at: Place) -> Facts:
+    copy = Facts()
+    if user in facts.users:
+        copy.apply("user", {"id": user, "is_active": facts.users[user]})
+    for place in reversed(at.chain):
+        _copy_place(copy, place)
+        grant = facts.grants.get(user, {}).get(place)
+        if grant is not None:
+            copy.apply("membership", _membership(user, place.key, grant))
+    return copy
 
 
 def _copy_place(facts: Facts, place: Place) -> None:

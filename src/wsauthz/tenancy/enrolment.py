@@ -24,8 +24,9 @@ def enrol(
     permissions: tuple[str, ...] = (),
     modules: tuple[str, ...] | None = None,
     expires_at: datetime | None = None,
+    is_limited: bool = True,
 ) -> Membership:
-    """Make a new membership and return it; nothing is checked but that there is room.
+    """Make a new membership and return it; nothing is checked but that there is room, unless ``is_limited`` is False.
 
     Raises:
         AlreadyMember: the user has a live membership there. LimitReached: the place has as many as it may.
@@ -34,7 +35,7 @@ def enrol(
     at = tx.facts.places.get(place)
     most = tx.rules.catalog.members_per_place
     is_new = at is not None and at not in tx.facts.grants.get(user, {})
-    if at is not None and is_new and len(at.members) >= most:
+    if at is not None and is_new and is_limited and len(at.members) >= most:
         raise LimitReached("members_per_place", most)
     kind, identifier = place
     membership = Membership(

@@ -34,7 +34,7 @@ def get(reading: Reading, *, place: PlaceKey, user_id: str) -> Member:
     membership = membership_rows.find(reading.connection, place, user_id)
     if membership is None:
         raise MemberNotFound
-    return _members(reading, place, [membership])[0]
+    return with_users(reading, place, [membership])[0]
 
 
 def list_(
@@ -54,10 +54,11 @@ def list_(
     found = membership_rows.page(
         reading.connection, place, query=query.strip(), role=role, is_active=is_active, after=after, limit=limit + 1
     )
-    return _members(reading, place, found[:limit]), len(found) > limit
+    return with_users(reading, place, found[:limit]), len(found) > limit
 
 
-def _members(reading: Reading, place: PlaceKey, memberships: Sequence[Membership]) -> list[Member]:
+def with_users(reading: Reading, place: PlaceKey, memberships: Sequence[Membership]) -> list[Member]:
+    """Return memberships of one place as members, in their order."""
     users = user_rows.find_many(reading.connection, (membership.user_id for membership in memberships))
     workspace = workspace_rows.find(reading.connection, place[1]) if place[0] == "workspace" else None
     owner = workspace.owner_user_id if workspace else None

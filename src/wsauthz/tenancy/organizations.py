@@ -1,15 +1,16 @@
-"""Organizations: creating, suspending and looking at them."""
+"""Organizations: creating, renaming, suspending, deleting and looking at them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from wsauthz.model.errors import OrganizationNotFound
-from wsauthz.model.identifiers import new_id
+from wsauthz.model.errors import OrganizationNotFound, WorkspaceNotFound
+from wsauthz.model.identifiers import new_id, slugify
 from wsauthz.model.organizations import Organization
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
-from wsauthz.tenancy import owners, places, slugs, texts
+from wsauthz.tenancy import deletion, owners, places, slugs, texts
 from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Reading, Transaction
 
@@ -54,6 +55,47 @@ def create(tx: Transaction, *, name: str, slug: str = "", within: str = "") -> O
     role = next(iter(owners.owner_roles(catalog, "organization")), catalog.default_organization_role)
     enrol(tx, place, tx.actor, role=role)
     return organization
+
+
+def rename(tx: Transaction, *, organization_id: str, name: str, workspace_id: str = "") -> Organization:
+    """Give the organization a name, and the slug of that; return it. Repeating it changes nothing.
+
+    With a workspace the slug ends with its id. Without one it is numbered as long as another organization has it.
+
+    Raises:
+        InvalidArgument: the name is not what it may be. OrganizationNotFound: there is none. WorkspaceNotFound: the
+        workspace is not in the organization, or not one that the actor may view. SlugTaken: another organization has
+        the slug that ends with the workspace's id.
+
+    """
+    name = texts.line("name", name, texts.NAME_MOST, required=True)
+    organization = _live(tx, organization_id)
+
+    def taken(base: str) -> set[str]:
+        return organization_rows.slugs_like(tx.connection, base) - {organization.slug}
+
+    if workspace_id:
+        _check_within(tx, organization_id, workspace_id)
+        slug = _slug_of_both(name, workspace_id)
+    else:
+        slug = slugs.choose("", name, "organization", taken)
+    wanted: dict[str, Any] = {"name": name, "slug": slug}
+    values = {field: value for field, value in wanted.items() if value != getattr(organization, field)}
+    if not values:
+        return organization
+    organization_rows.update(tx.connection, organization_id, {**values, "updated_at": tx.now})
+    tx.audit("organization", organization_id, ("organization", organization_id), after={"fields": sorted(values)})
+    return replace(organization, **wanted, updated_at=tx.now)
+
+
+def delete(tx: Transaction, *, organization_id: str) -> int:
+    """Delete the organization with its workspaces and memberships; return how many workspaces went.
+
+    Raises:
+        OrganizationNotFound: there is none.
+
+    """
+    return deletion.delete_organization(tx, places.find(tx.facts, ("organization", organization_id)))
 
 
 def suspend(tx: Transaction, *, organization_id: str) -> Organization:
@@ -104,9 +146,7 @@ def list_of_user(reading: Reading, *, after: str, limit: int) -> tuple[list[User
 
 
 def _set_suspended(tx: Transaction, organization_id: str, *, is_suspended: bool) -> Organization:
-    organization = organization_rows.find(tx.connection, organization_id)
-    if organization is None:
-        raise OrganizationNotFound
+    organization = _live(tx, organization_id)
     if organization.is_suspended == is_suspended:
         return organization
     values = {"is_suspended": is_suspended, "updated_at": tx.now}
@@ -117,3 +157,26 @@ def _set_suspended(tx: Transaction, organization_id: str, *, is_suspended: bool)
     before = {"is_suspended": not is_suspended}
     tx.audit("organization", organization_id, place, before=before, after={"is_suspended": is_suspended})
     return changed
+
+
+def _live(tx: Transaction, organization_id: str) -> Organization:
+    organization = organization_rows.find(tx.connection, organization_id)
+    if organization is None:
+        raise OrganizationNotFound
+    return organization
+
+
+def _check_within(tx: Transaction, organization_id: str, workspace_id: str) -> None:
+    """Refuse a workspace of another organization, and one that the actor may not view, exactly as an unknown one."""
+    place: PlaceKey = ("workspace", workspace_id)
+    at = tx.facts.places.get(place)
+    is_inside = at is not None and places.organization_of(at) == organization_id
+    if not is_inside or not tx.ask("workspace", "view", place).allowed:
+        raise WorkspaceNotFound
+
+
+def _slug_of_both(name: str, workspace_id: str) -> str:
+    """Return the slugs of both with ``-`` between; cut where they are too long, the name's first, at its end."""
+    tail = slugify(workspace_id, "workspace")[-(texts.SLUG_MOST // 2) :].lstrip("-")
+    head = slugify(name, "organization")[: texts.SLUG_MOST - 1 - len(tail)].rstrip("-")
+    return f"{head}-{tail}"

@@ -7,11 +7,12 @@ Everything is read within the transaction, which holds the lock that every other
 
 from dataclasses import replace
 
-from wsauthz.model.errors import LastOwner, PrimaryOwner, WorkspaceNotFound
-from wsauthz.model.places import PlaceKey
+from wsauthz.model.errors import LastOwner, PrimaryOwner, TooFarBehind, WorkspaceNotFound
+from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.access import live
 from wsauthz.policy.catalog import Catalog
-from wsauthz.policy.facts import Place
+from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import workspaces as workspace_rows
@@ -32,7 +33,9 @@ def check_protected(tx: Transaction, at: Place, user: str) -> None:
         PrimaryOwner: the user is the primary owner, the catalog knows only one, and the actor is not the platform.
 
     """
-    if at.owner == user and not tx.rules.catalog.ownership_multiple and not _acts_as_platform(tx, at, user):
+    if at.owner != user or tx.rules.catalog.ownership_multiple:
+        return
+    if not acts_as_platform(tx.facts, tx.rules, tx.now.timestamp(), actor=tx.actor, at=at, user=user):
         raise PrimaryOwner
 
 
@@ -58,24 +61,35 @@ def let_go(tx: Transaction, at: Place, user: str, role: str) -> None:
     if successor is None:
         raise LastOwner
     if kind == "workspace":
-        _pass_on(tx, at.key, successor)
+        pass_on(tx, at, successor)
 
 
-def _pass_on(tx: Transaction, place: PlaceKey, user: str) -> None:
-    workspace = workspace_rows.find(tx.connection, place[1])
+def pass_on(tx: Transaction, at: Place, user: str) -> Workspace:
+    """Make the user the primary owner of a workspace and return it; nothing is checked, and no membership changes.
+
+    Raises:
+        WorkspaceNotFound: there is none. TooFarBehind: its primary owner is another one than the facts say.
+
+    """
+    workspace = workspace_rows.find(tx.connection, at.key[1])
     if workspace is None:
         raise WorkspaceNotFound
-    workspace_rows.update(tx.connection, workspace.id, {"owner_user_id": user, "updated_at": tx.now})
-    tx.changed(changes.workspace(replace(workspace, owner_user_id=user)))
+    if not workspace_rows.pass_on(tx.connection, workspace.id, owner=at.owner or "", to=user, now=tx.now):
+        raise TooFarBehind
+    passed = replace(workspace, owner_user_id=user, updated_at=tx.now)
+    tx.changed(changes.workspace(passed))
     before, after = {"owner_user_id": workspace.owner_user_id}, {"owner_user_id": user}
-    tx.audit("workspace", place[1], place, before=before, after=after)
+    tx.audit("workspace", workspace.id, at.key, before=before, after=after)
+    return passed
 
 
-def _acts_as_platform(tx: Transaction, at: Place, user: str) -> bool:
-    """Tell whether what the actor holds at the platform gives it, down here, the rank of the user or a higher one."""
-    now = tx.now.timestamp()
-    grant = tx.facts.grants.get(tx.actor, {}).get(tx.facts.platform)
-    if tx.actor == user or grant is None or not live(grant, now):
+def acts_as_platform(facts: Facts, rules: Ruleset, now: float, *, actor: str, at: Place, user: str) -> bool:
+    """Tell whether what the actor holds at the platform gives it, down here, the rank of the user or a higher one.
+
+    ``now``: Unix seconds. Nobody is the platform towards itself.
+    """
+    grant = facts.grants.get(actor, {}).get(facts.platform)
+    if actor == user or grant is None or not live(grant, now):
         return False
-    given = tx.rules.given(grant.role, grant.permissions, len(at.chain) - 1)
-    return ceiling.rank_of(tx.rules, given) >= ceiling.rank(tx.facts, tx.rules, now, user, at)
+    given = rules.given(grant.role, grant.permissions, len(at.chain) - 1)
+    return ceiling.rank_of(rules, given) >= ceiling.rank(facts, rules, now, user, at)

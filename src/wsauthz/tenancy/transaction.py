@@ -17,6 +17,7 @@ from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store.audit import AuditEntry
 from wsauthz.store.database import Connection
 from wsauthz.store.revisions import Revision
+from wsauthz.store.scheduler import NoScheduler, Scheduler
 
 T = TypeVar("T")
 
@@ -60,6 +61,15 @@ class Transaction:
     """What this transaction will be known as, if it changes something."""
     changes: list[Change] = field(default_factory=list)
     notes: list[AuditNote] = field(default_factory=list)
+    later: list[Callable[[Connection], None]] = field(default_factory=list)
+    scheduler: Scheduler = field(default_factory=NoScheduler)
+
+    def afterwards(self, work: Callable[[Connection], None]) -> None:
+        """Have work done in a transaction of its own once this one has ended well, whether or not it changed anything.
+
+        It is for what stands outside of revision and audit; that it fails is logged, and changes no answer.
+        """
+        self.later.append(work)
 
     @property
     def actor(self) -> str:

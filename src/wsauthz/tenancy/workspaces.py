@@ -6,18 +6,16 @@ from typing import Any
 
 from wsauthz.model.errors import InvalidArgument, WorkspaceNotFound
 from wsauthz.model.places import PlaceKey, State
+from wsauthz.model.subscriptions import Subscription
 from wsauthz.model.workspaces import CHILD_WORKSPACES, Workspace
 from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import changes
-from wsauthz.store import invitations as invitation_rows
-from wsauthz.store import invite_codes as invite_code_rows
-from wsauthz.store import memberships as membership_rows
-from wsauthz.store import subscriptions as subscription_rows
 from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import places, texts
+from wsauthz.store.database import Connection
+from wsauthz.tenancy import deletion, places, subscriptions, texts
 from wsauthz.tenancy.transaction import Reading, Transaction, refuse_unless_allowed
 
 BRANDING = "settings.branding"
@@ -49,11 +47,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Effective:
+class Effective:
+    """What the facts say of a workspace, and of the actor in it."""
+
     state: State
     blocked_by: PlaceKey | None
     modules: frozenset[str] | None
     subscribed: str | None
+    """The workspace whose subscription counts."""
+    plan: str
     can_customize_branding: bool
 
 
@@ -65,18 +67,27 @@ def get(reading: Reading, *, workspace_id: str) -> View:
 
     """
     actor = reading.actor
-    now = reading.on_loop(lambda facts, rules, now: _effective(facts, rules, now, actor, workspace_id))
-    workspace = workspace_rows.find(reading.connection, workspace_id)
+    now = reading.on_loop(lambda facts, rules, now: effective(facts, rules, now, actor, workspace_id))
+    return view(reading.connection, workspace_id, now, subscriptions.effective(reading.connection, now.subscribed))
+
+
+def view(connection: Connection, workspace_id: str, now: Effective, subscription: Subscription | None) -> View:
+    """Return the workspace with what is effective there now.
+
+    Raises:
+        WorkspaceNotFound: there is none.
+
+    """
+    workspace = workspace_rows.find(connection, workspace_id)
     if workspace is None:
         raise WorkspaceNotFound
-    subscription = subscription_rows.find(reading.connection, now.subscribed) if now.subscribed else None
-    owner = user_rows.find(reading.connection, workspace.owner_user_id)
+    owner = user_rows.find(connection, workspace.owner_user_id)
     return View(
         workspace=workspace,
         state=now.state,
         suspended_by=now.blocked_by,
         modules=tuple(module for module in workspace.modules if now.modules is None or module in now.modules),
-        plan=subscription.plan if subscription else "",
+        plan=subscription.plan if subscription else now.plan,
         plan_type=subscription.plan_type if subscription else "",
         owner=Owner(
             id=workspace.owner_user_id, name=owner.name if owner else "", email=(owner.email or "") if owner else ""
@@ -132,16 +143,7 @@ def delete(tx: Transaction, *, workspace_id: str) -> int:
 
     """
     top = places.find(tx.facts, ("workspace", workspace_id))
-    going = [place.key[1] for place in top.below()]
-    deleted = workspace_rows.find_many(tx.connection, going)
-    membership_rows.remove_in(tx.connection, going, now=tx.now)
-    invitation_rows.revoke_in(tx.connection, going, now=tx.now)
-    invite_code_rows.remove(tx.connection, going)
-    workspace_rows.delete(tx.connection, going, now=tx.now)
-    for each in going:
-        tx.changed(changes.workspace(replace(deleted[each], deleted_at=tx.now)))
-        tx.audit("workspace", each, ("workspace", each), after={"deleted": True, "with": workspace_id})
-    return len(going)
+    return deletion.delete_workspaces(tx, [top], along_with=workspace_id)
 
 
 def live(tx: Transaction, workspace_id: str) -> Workspace:
@@ -179,14 +181,21 @@ def _is_restricted(features: Mapping[str, bool]) -> bool:
     return features.get(CHILD_WORKSPACES) is False
 
 
-def _effective(facts: Facts, rules: Ruleset, now: float, actor: str, workspace_id: str) -> _Effective:
+def effective(facts: Facts, rules: Ruleset, now: float, actor: str, workspace_id: str) -> Effective:
+    """Return what is effective in the workspace; to be called where the facts cannot change.
+
+    Raises:
+        WorkspaceNotFound: there is none.
+
+    """
     place: PlaceKey = ("workspace", workspace_id)
     at = places.find(facts, place)
     branding = decide(facts, rules, now, subject=actor, place=place, resource="workspace", action="customize_branding")
-    return _Effective(
+    return Effective(
         state=at.state,
         blocked_by=at.blocked_by.key if at.blocked_by else None,
         modules=at.modules,
-        subscribed=next((above.key[1] for above in at.chain if above.own_subscription is not None), None),
+        subscribed=subscriptions.holder_of(at),
+        plan=at.subscription[0] if at.subscription else "",
         can_customize_branding=branding.allowed,
     )

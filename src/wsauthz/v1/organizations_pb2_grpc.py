@@ -49,6 +49,16 @@ class OrganizationServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_organizations__pb2.ListUserOrganizationsRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_organizations__pb2.ListUserOrganizationsResponse.FromString,
                 _registered_method=True)
+        self.UpdateOrganizationName = channel.unary_unary(
+                '/wsauthz.v1.OrganizationService/UpdateOrganizationName',
+                request_serializer=wsauthz_dot_v1_dot_organizations__pb2.UpdateOrganizationNameRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_organizations__pb2.UpdateOrganizationNameResponse.FromString,
+                _registered_method=True)
+        self.DeleteOrganization = channel.unary_unary(
+                '/wsauthz.v1.OrganizationService/DeleteOrganization',
+                request_serializer=wsauthz_dot_v1_dot_organizations__pb2.DeleteOrganizationRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_organizations__pb2.DeleteOrganizationResponse.FromString,
+                _registered_method=True)
         self.SuspendOrganization = channel.unary_unary(
                 '/wsauthz.v1.OrganizationService/SuspendOrganization',
                 request_serializer=wsauthz_dot_v1_dot_organizations__pb2.SuspendOrganizationRequest.SerializeToString,
@@ -85,6 +95,21 @@ class OrganizationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateOrganizationName(self, request, context):
+        """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
+        workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOrganization(self, request, context):
+        """Deletes the organization with its workspaces and everything that goes with those, and its memberships.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuspendOrganization(self, request, context):
         """Suspends the organization and so everything below it. Repeating it changes nothing.
         """
@@ -116,6 +141,16 @@ def add_OrganizationServiceServicer_to_server(servicer, server):
                     servicer.ListUserOrganizations,
                     request_deserializer=wsauthz_dot_v1_dot_organizations__pb2.ListUserOrganizationsRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_organizations__pb2.ListUserOrganizationsResponse.SerializeToString,
+            ),
+            'UpdateOrganizationName': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrganizationName,
+                    request_deserializer=wsauthz_dot_v1_dot_organizations__pb2.UpdateOrganizationNameRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_organizations__pb2.UpdateOrganizationNameResponse.SerializeToString,
+            ),
+            'DeleteOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOrganization,
+                    request_deserializer=wsauthz_dot_v1_dot_organizations__pb2.DeleteOrganizationRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_organizations__pb2.DeleteOrganizationResponse.SerializeToString,
             ),
             'SuspendOrganization': grpc.unary_unary_rpc_method_handler(
                     servicer.SuspendOrganization,
@@ -209,6 +244,60 @@ class OrganizationService:
             '/wsauthz.v1.OrganizationService/ListUserOrganizations',
             wsauthz_dot_v1_dot_organizations__pb2.ListUserOrganizationsRequest.SerializeToString,
             wsauthz_dot_v1_dot_organizations__pb2.ListUserOrganizationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrganizationName(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.OrganizationService/UpdateOrganizationName',
+            wsauthz_dot_v1_dot_organizations__pb2.UpdateOrganizationNameRequest.SerializeToString,
+            wsauthz_dot_v1_dot_organizations__pb2.UpdateOrganizationNameResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.OrganizationService/DeleteOrganization',
+            wsauthz_dot_v1_dot_organizations__pb2.DeleteOrganizationRequest.SerializeToString,
+            wsauthz_dot_v1_dot_organizations__pb2.DeleteOrganizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

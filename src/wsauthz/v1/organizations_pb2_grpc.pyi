@@ -37,6 +37,12 @@ class OrganizationServiceStub:
     """Suspended ones too."""
     ListUserOrganizations: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.ListUserOrganizationsRequest, _organizations_pb2.ListUserOrganizationsResponse]
     """The organizations in which the actor has a live membership, by id."""
+    UpdateOrganizationName: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.UpdateOrganizationNameRequest, _organizations_pb2.UpdateOrganizationNameResponse]
+    """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
+    workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+    """
+    DeleteOrganization: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.DeleteOrganizationRequest, _organizations_pb2.DeleteOrganizationResponse]
+    """Deletes the organization with its workspaces and everything that goes with those, and its memberships."""
     SuspendOrganization: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.SuspendOrganizationRequest, _organizations_pb2.SuspendOrganizationResponse]
     """Suspends the organization and so everything below it. Repeating it changes nothing."""
     ReinstateOrganization: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.ReinstateOrganizationRequest, _organizations_pb2.ReinstateOrganizationResponse]
@@ -51,6 +57,12 @@ class OrganizationServiceAsyncStub(OrganizationServiceStub):
     """Suspended ones too."""
     ListUserOrganizations: _aio.UnaryUnaryMultiCallable[_organizations_pb2.ListUserOrganizationsRequest, _organizations_pb2.ListUserOrganizationsResponse]  # type: ignore[assignment]
     """The organizations in which the actor has a live membership, by id."""
+    UpdateOrganizationName: _aio.UnaryUnaryMultiCallable[_organizations_pb2.UpdateOrganizationNameRequest, _organizations_pb2.UpdateOrganizationNameResponse]  # type: ignore[assignment]
+    """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
+    workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+    """
+    DeleteOrganization: _aio.UnaryUnaryMultiCallable[_organizations_pb2.DeleteOrganizationRequest, _organizations_pb2.DeleteOrganizationResponse]  # type: ignore[assignment]
+    """Deletes the organization with its workspaces and everything that goes with those, and its memberships."""
     SuspendOrganization: _aio.UnaryUnaryMultiCallable[_organizations_pb2.SuspendOrganizationRequest, _organizations_pb2.SuspendOrganizationResponse]  # type: ignore[assignment]
     """Suspends the organization and so everything below it. Repeating it changes nothing."""
     ReinstateOrganization: _aio.UnaryUnaryMultiCallable[_organizations_pb2.ReinstateOrganizationRequest, _organizations_pb2.ReinstateOrganizationResponse]  # type: ignore[assignment]
@@ -80,6 +92,24 @@ class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_organizations_pb2.ListUserOrganizationsResponse, _abc.Awaitable[_organizations_pb2.ListUserOrganizationsResponse]]:
         """The organizations in which the actor has a live membership, by id."""
+
+    @_abc_1.abstractmethod
+    def UpdateOrganizationName(
+        self,
+        request: _organizations_pb2.UpdateOrganizationNameRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_organizations_pb2.UpdateOrganizationNameResponse, _abc.Awaitable[_organizations_pb2.UpdateOrganizationNameResponse]]:
+        """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
+        workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteOrganization(
+        self,
+        request: _organizations_pb2.DeleteOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_organizations_pb2.DeleteOrganizationResponse, _abc.Awaitable[_organizations_pb2.DeleteOrganizationResponse]]:
+        """Deletes the organization with its workspaces and everything that goes with those, and its memberships."""
 
     @_abc_1.abstractmethod
     def SuspendOrganization(

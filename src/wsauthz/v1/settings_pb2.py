@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from wsauthz.v1 import options_pb2 as wsauthz_dot_v1_dot_options__pb2
 from wsauthz.v1 import workspaces_pb2 as wsauthz_dot_v1_dot_workspaces__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19wsauthz/v1/settings.proto\x12\nwsauthz.v1\x1a\x18wsauthz/v1/options.proto\x1a\x1bwsauthz/v1/workspaces.proto\"N\n\x11SetModulesRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07modules\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"P\n\x12SetModulesResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t2\x87\x01\n\x0fSettingsService\x12t\n\nSetModules\x12\x1d.wsauthz.v1.SetModulesRequest\x1a\x1e.wsauthz.v1.SetModulesResponse\"\'\xaa\xbb\x18#\n\x06\x61\x63t-as\x12\x06module\x1a\x03set\"\x0cworkspace_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19wsauthz/v1/settings.proto\x12\nwsauthz.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\x1a\x1bwsauthz/v1/workspaces.proto\"N\n\x11SetModulesRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07modules\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"P\n\x12SetModulesResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"@\n\x18GetModuleSettingsRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\"v\n\x19GetModuleSettingsResponse\x12)\n\x08settings\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\nupdated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x01\n\x1bUpdateModuleSettingsRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12)\n\x08settings\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"[\n\x1cUpdateModuleSettingsResponse\x12)\n\x08settings\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08revision\x18\x02 \x01(\t\"+\n\x13GetProvidersRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\"d\n\x14GetProvidersResponse\x12\x19\n\x11\x65nabled_providers\x18\x01 \x03(\t\x12\x31\n\x13\x61vailable_providers\x18\x02 \x03(\x0b\x32\x14.wsauthz.v1.Provider\"\'\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\"R\n\x13SetProvidersRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"C\n\x14SetProvidersResponse\x12\x19\n\x11\x65nabled_providers\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\"*\n\x12GetScheduleRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\"j\n\x13GetScheduleResponse\x12\x15\n\x08schedule\x18\x01 \x01(\tH\x00\x88\x01\x01\x12/\n\x0bnext_run_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_schedule\"b\n\x12SetScheduleRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x15\n\x08schedule\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\x0b\n\t_schedule\"\x96\x01\n\x13SetScheduleResponse\x12\x15\n\x08schedule\x18\x01 \x01(\tH\x00\x88\x01\x01\x12/\n\x0bnext_run_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10scheduler_synced\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\tB\x0b\n\t_schedule\"\x8a\x02\n\x0cSubscription\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x11\n\tplan_type\x18\x03 \x01(\t\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.wsauthz.v1.SubscriptionStatus\x12\x33\n\x0fplan_changed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x16GetSubscriptionRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\"q\n\x17GetSubscriptionResponse\x12.\n\x0csubscription\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Subscription\x12\x14\n\x0cplan_changed\x18\x02 \x01(\x08\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\x93\x01\n\x16SetSubscriptionRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x11\n\tplan_type\x18\x03 \x01(\t\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.wsauthz.v1.SubscriptionStatus\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"[\n\x17SetSubscriptionResponse\x12.\n\x0csubscription\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Subscription\x12\x10\n\x08revision\x18\x02 \x01(\t*\xe1\x01\n\x12SubscriptionStatus\x12#\n\x1fSUBSCRIPTION_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSUBSCRIPTION_STATUS_ACTIVE\x10\x01\x12 \n\x1cSUBSCRIPTION_STATUS_TRIALING\x10\x02\x12 \n\x1cSUBSCRIPTION_STATUS_PAST_DUE\x10\x03\x12\x1f\n\x1bSUBSCRIPTION_STATUS_EXPIRED\x10\x04\x12!\n\x1dSUBSCRIPTION_STATUS_CANCELLED\x10\x05\x32\xd4\t\n\x0fSettingsService\x12t\n\nSetModules\x12\x1d.wsauthz.v1.SetModulesRequest\x1a\x1e.wsauthz.v1.SetModulesResponse\"\'\xaa\xbb\x18#\n\x06\x61\x63t-as\x12\x06module\x1a\x03set\"\x0cworkspace_id\x12\x96\x01\n\x11GetModuleSettings\x12$.wsauthz.v1.GetModuleSettingsRequest\x1a%.wsauthz.v1.GetModuleSettingsResponse\"4\x90\x02\x01\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\x0fmodule_settings\x1a\x04view\"\x0cworkspace_id\x12\x9e\x01\n\x14UpdateModuleSettings\x12\'.wsauthz.v1.UpdateModuleSettingsRequest\x1a(.wsauthz.v1.UpdateModuleSettingsResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x0fmodule_settings\x1a\x06update\"\x0cworkspace_id\x12\x80\x01\n\x0cGetProviders\x12\x1f.wsauthz.v1.GetProvidersRequest\x1a .wsauthz.v1.GetProvidersResponse\"-\x90\x02\x01\xaa\xbb\x18&\n\x06\x61\x63t-as\x12\x08provider\x1a\x04view\"\x0cworkspace_id\x12|\n\x0cSetProviders\x12\x1f.wsauthz.v1.SetProvidersRequest\x1a .wsauthz.v1.SetProvidersResponse\")\xaa\xbb\x18%\n\x06\x61\x63t-as\x12\x08provider\x1a\x03set\"\x0cworkspace_id\x12}\n\x0bGetSchedule\x12\x1e.wsauthz.v1.GetScheduleRequest\x1a\x1f.wsauthz.v1.GetScheduleResponse\"-\x90\x02\x01\xaa\xbb\x18&\n\x06\x61\x63t-as\x12\x08schedule\x1a\x04view\"\x0cworkspace_id\x12y\n\x0bSetSchedule\x12\x1e.wsauthz.v1.SetScheduleRequest\x1a\x1f.wsauthz.v1.SetScheduleResponse\")\xaa\xbb\x18%\n\x06\x61\x63t-as\x12\x08schedule\x1a\x03set\"\x0cworkspace_id\x12\x8d\x01\n\x0fGetSubscription\x12\".wsauthz.v1.GetSubscriptionRequest\x1a#.wsauthz.v1.GetSubscriptionResponse\"1\x90\x02\x01\xaa\xbb\x18*\n\x06\x61\x63t-as\x12\x0csubscription\x1a\x04view\"\x0cworkspace_id\x12\x85\x01\n\x0fSetSubscription\x12\".wsauthz.v1.SetSubscriptionRequest\x1a#.wsauthz.v1.SetSubscriptionResponse\")\xaa\xbb\x18%\n\x06\x61\x63t-as\x12\x0csubscription\x1a\x03set\"\x08platformb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +37,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SETTINGSSERVICE'].methods_by_name['SetModules']._loaded_options = None
   _globals['_SETTINGSSERVICE'].methods_by_name['SetModules']._serialized_options = b'\252\273\030#\n\006act-as\022\006module\032\003set\"\014workspace_id'
-  _globals['_SETMODULESREQUEST']._serialized_start=96
-  _globals['_SETMODULESREQUEST']._serialized_end=174
-  _globals['_SETMODULESRESPONSE']._serialized_start=176
-  _globals['_SETMODULESRESPONSE']._serialized_end=256
-  _globals['_SETTINGSSERVICE']._serialized_start=259
-  _globals['_SETTINGSSERVICE']._serialized_end=394
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetModuleSettings']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetModuleSettings']._serialized_options = b'\220\002\001\252\273\030-\n\006act-as\022\017module_settings\032\004view\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['UpdateModuleSettings']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['UpdateModuleSettings']._serialized_options = b'\252\273\030/\n\006act-as\022\017module_settings\032\006update\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetProviders']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetProviders']._serialized_options = b'\220\002\001\252\273\030&\n\006act-as\022\010provider\032\004view\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['SetProviders']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['SetProviders']._serialized_options = b'\252\273\030%\n\006act-as\022\010provider\032\003set\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetSchedule']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetSchedule']._serialized_options = b'\220\002\001\252\273\030&\n\006act-as\022\010schedule\032\004view\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['SetSchedule']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['SetSchedule']._serialized_options = b'\252\273\030%\n\006act-as\022\010schedule\032\003set\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetSubscription']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['GetSubscription']._serialized_options = b'\220\002\001\252\273\030*\n\006act-as\022\014subscription\032\004view\"\014workspace_id'
+  _globals['_SETTINGSSERVICE'].methods_by_name['SetSubscription']._loaded_options = None
+  _globals['_SETTINGSSERVICE'].methods_by_name['SetSubscription']._serialized_options = b'\252\273\030%\n\006act-as\022\014subscription\032\003set\"\010platform'
+  _globals['_SUBSCRIPTIONSTATUS']._serialized_start=2155
+  _globals['_SUBSCRIPTIONSTATUS']._serialized_end=2380
+  _globals['_SETMODULESREQUEST']._serialized_start=159
+  _globals['_SETMODULESREQUEST']._serialized_end=237
+  _globals['_SETMODULESRESPONSE']._serialized_start=239
+  _globals['_SETMODULESRESPONSE']._serialized_end=319
+  _globals['_GETMODULESETTINGSREQUEST']._serialized_start=321
+  _globals['_GETMODULESETTINGSREQUEST']._serialized_end=385
+  _globals['_GETMODULESETTINGSRESPONSE']._serialized_start=387
+  _globals['_GETMODULESETTINGSRESPONSE']._serialized_end=505
+  _globals['_UPDATEMODULESETTINGSREQUEST']._serialized_start=508
+  _globals['_UPDATEMODULESETTINGSREQUEST']._serialized_end=638
+  _globals['_UPDATEMODULESETTINGSRESPONSE']._serialized_start=640
+  _globals['_UPDATEMODULESETTINGSRESPONSE']._serialized_end=731
+  _globals['_GETPROVIDERSREQUEST']._serialized_start=733
+  _globals['_GETPROVIDERSREQUEST']._serialized_end=776
+  _globals['_GETPROVIDERSRESPONSE']._serialized_start=778
+  _globals['_GETPROVIDERSRESPONSE']._serialized_end=878
+  _globals['_PROVIDER']._serialized_start=880
+  _globals['_PROVIDER']._serialized_end=919
+  _globals['_SETPROVIDERSREQUEST']._serialized_start=921
+  _globals['_SETPROVIDERSREQUEST']._serialized_end=1003
+  _globals['_SETPROVIDERSRESPONSE']._serialized_start=1005
+  _globals['_SETPROVIDERSRESPONSE']._serialized_end=1072
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=1074
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=1116
+  _globals['_GETSCHEDULERESPONSE']._serialized_start=1118
+  _globals['_GETSCHEDULERESPONSE']._serialized_end=1224
+  _globals['_SETSCHEDULEREQUEST']._serialized_start=1226
+  _globals['_SETSCHEDULEREQUEST']._serialized_end=1324
+  _globals['_SETSCHEDULERESPONSE']._serialized_start=1327
+  _globals['_SETSCHEDULERESPONSE']._serialized_end=1477
+  _globals['_SUBSCRIPTION']._serialized_start=1480
+  _globals['_SUBSCRIPTION']._serialized_end=1746
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=1748
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=1794
+  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_start=1796
+  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_end=1909
+  _globals['_SETSUBSCRIPTIONREQUEST']._serialized_start=1912
+  _globals['_SETSUBSCRIPTIONREQUEST']._serialized_end=2059
+  _globals['_SETSUBSCRIPTIONRESPONSE']._serialized_start=2061
+  _globals['_SETSUBSCRIPTIONRESPONSE']._serialized_end=2152
+  _globals['_SETTINGSSERVICE']._serialized_start=2383
+  _globals['_SETTINGSSERVICE']._serialized_end=3619
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,46 @@ class SettingsServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_settings__pb2.SetModulesRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetModulesResponse.FromString,
                 _registered_method=True)
+        self.GetModuleSettings = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/GetModuleSettings',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.GetModuleSettingsRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetModuleSettingsResponse.FromString,
+                _registered_method=True)
+        self.UpdateModuleSettings = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/UpdateModuleSettings',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.UpdateModuleSettingsRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.UpdateModuleSettingsResponse.FromString,
+                _registered_method=True)
+        self.GetProviders = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/GetProviders',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.GetProvidersRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetProvidersResponse.FromString,
+                _registered_method=True)
+        self.SetProviders = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/SetProviders',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.SetProvidersRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetProvidersResponse.FromString,
+                _registered_method=True)
+        self.GetSchedule = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/GetSchedule',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.GetScheduleRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetScheduleResponse.FromString,
+                _registered_method=True)
+        self.SetSchedule = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/SetSchedule',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.SetScheduleRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetSubscription = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/GetSubscription',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.GetSubscriptionRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetSubscriptionResponse.FromString,
+                _registered_method=True)
+        self.SetSubscription = channel.unary_unary(
+                '/wsauthz.v1.SettingsService/SetSubscription',
+                request_serializer=wsauthz_dot_v1_dot_settings__pb2.SetSubscriptionRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetSubscriptionResponse.FromString,
+                _registered_method=True)
 
 
 class SettingsServiceServicer:
@@ -53,6 +93,65 @@ class SettingsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModuleSettings(self, request, context):
+        """A module's own settings. The module must be enabled here and granted to the actor (MODULE_NOT_ENABLED,
+        MODULE_NOT_GRANTED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateModuleSettings(self, request, context):
+        """Replaces a module's settings as a whole, under the same conditions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProviders(self, request, context):
+        """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetProviders(self, request, context):
+        """Replaces them. NO_PROVIDER for none, UNKNOWN_PROVIDER, PROVIDERS_NOT_OFFERED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchedule(self, request, context):
+        """The workspace's cron schedule and when it comes round next.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSchedule(self, request, context):
+        """Sets or clears it (INVALID_CRON). The stored value counts: a scheduler that fails is a warning, a metric and
+        `scheduler_synced = false`, never an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSubscription(self, request, context):
+        """The subscription that counts here: the workspace's own, or that of the nearest workspace above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSubscription(self, request, context):
+        """Sets the workspace's own subscription, as a billing system knows it. It never changes modules. WORKSPACE_NOT_FOUND,
+        UNKNOWN_PLAN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SettingsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +159,46 @@ def add_SettingsServiceServicer_to_server(servicer, server):
                     servicer.SetModules,
                     request_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetModulesRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_settings__pb2.SetModulesResponse.SerializeToString,
+            ),
+            'GetModuleSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModuleSettings,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetModuleSettingsRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.GetModuleSettingsResponse.SerializeToString,
+            ),
+            'UpdateModuleSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModuleSettings,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.UpdateModuleSettingsRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.UpdateModuleSettingsResponse.SerializeToString,
+            ),
+            'GetProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProviders,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetProvidersRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.GetProvidersResponse.SerializeToString,
+            ),
+            'SetProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetProviders,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetProvidersRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.SetProvidersResponse.SerializeToString,
+            ),
+            'GetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchedule,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetScheduleRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.GetScheduleResponse.SerializeToString,
+            ),
+            'SetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSchedule,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetScheduleRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.SetScheduleResponse.SerializeToString,
+            ),
+            'GetSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubscription,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.GetSubscriptionRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.GetSubscriptionResponse.SerializeToString,
+            ),
+            'SetSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSubscription,
+                    request_deserializer=wsauthz_dot_v1_dot_settings__pb2.SetSubscriptionRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_settings__pb2.SetSubscriptionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +228,222 @@ class SettingsService:
             '/wsauthz.v1.SettingsService/SetModules',
             wsauthz_dot_v1_dot_settings__pb2.SetModulesRequest.SerializeToString,
             wsauthz_dot_v1_dot_settings__pb2.SetModulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModuleSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/GetModuleSettings',
+            wsauthz_dot_v1_dot_settings__pb2.GetModuleSettingsRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.GetModuleSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModuleSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/UpdateModuleSettings',
+            wsauthz_dot_v1_dot_settings__pb2.UpdateModuleSettingsRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.UpdateModuleSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/GetProviders',
+            wsauthz_dot_v1_dot_settings__pb2.GetProvidersRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.GetProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/SetProviders',
+            wsauthz_dot_v1_dot_settings__pb2.SetProvidersRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.SetProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/GetSchedule',
+            wsauthz_dot_v1_dot_settings__pb2.GetScheduleRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.GetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/SetSchedule',
+            wsauthz_dot_v1_dot_settings__pb2.SetScheduleRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.SetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/GetSubscription',
+            wsauthz_dot_v1_dot_settings__pb2.GetSubscriptionRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.GetSubscriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.SettingsService/SetSubscription',
+            wsauthz_dot_v1_dot_settings__pb2.SetSubscriptionRequest.SerializeToString,
+            wsauthz_dot_v1_dot_settings__pb2.SetSubscriptionResponse.FromString,
             options,
             channel_credentials,
             insecure,

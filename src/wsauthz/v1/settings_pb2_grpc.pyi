@@ -36,6 +36,28 @@ class SettingsServiceStub:
     (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
     narrows with it.
     """
+    GetModuleSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetModuleSettingsRequest, _settings_pb2.GetModuleSettingsResponse]
+    """A module's own settings. The module must be enabled here and granted to the actor (MODULE_NOT_ENABLED,
+    MODULE_NOT_GRANTED).
+    """
+    UpdateModuleSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.UpdateModuleSettingsRequest, _settings_pb2.UpdateModuleSettingsResponse]
+    """Replaces a module's settings as a whole, under the same conditions."""
+    GetProviders: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetProvidersRequest, _settings_pb2.GetProvidersResponse]
+    """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none."""
+    SetProviders: _grpc.UnaryUnaryMultiCallable[_settings_pb2.SetProvidersRequest, _settings_pb2.SetProvidersResponse]
+    """Replaces them. NO_PROVIDER for none, UNKNOWN_PROVIDER, PROVIDERS_NOT_OFFERED."""
+    GetSchedule: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetScheduleRequest, _settings_pb2.GetScheduleResponse]
+    """The workspace's cron schedule and when it comes round next."""
+    SetSchedule: _grpc.UnaryUnaryMultiCallable[_settings_pb2.SetScheduleRequest, _settings_pb2.SetScheduleResponse]
+    """Sets or clears it (INVALID_CRON). The stored value counts: a scheduler that fails is a warning, a metric and
+    `scheduler_synced = false`, never an error.
+    """
+    GetSubscription: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetSubscriptionRequest, _settings_pb2.GetSubscriptionResponse]
+    """The subscription that counts here: the workspace's own, or that of the nearest workspace above."""
+    SetSubscription: _grpc.UnaryUnaryMultiCallable[_settings_pb2.SetSubscriptionRequest, _settings_pb2.SetSubscriptionResponse]
+    """Sets the workspace's own subscription, as a billing system knows it. It never changes modules. WORKSPACE_NOT_FOUND,
+    UNKNOWN_PLAN.
+    """
 
 @_typing.type_check_only
 class SettingsServiceAsyncStub(SettingsServiceStub):
@@ -44,6 +66,28 @@ class SettingsServiceAsyncStub(SettingsServiceStub):
     """Replaces the workspace's own modules: modules of the catalog (UNKNOWN_MODULE), within its parent's effective ones
     (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
     narrows with it.
+    """
+    GetModuleSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetModuleSettingsRequest, _settings_pb2.GetModuleSettingsResponse]  # type: ignore[assignment]
+    """A module's own settings. The module must be enabled here and granted to the actor (MODULE_NOT_ENABLED,
+    MODULE_NOT_GRANTED).
+    """
+    UpdateModuleSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.UpdateModuleSettingsRequest, _settings_pb2.UpdateModuleSettingsResponse]  # type: ignore[assignment]
+    """Replaces a module's settings as a whole, under the same conditions."""
+    GetProviders: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetProvidersRequest, _settings_pb2.GetProvidersResponse]  # type: ignore[assignment]
+    """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none."""
+    SetProviders: _aio.UnaryUnaryMultiCallable[_settings_pb2.SetProvidersRequest, _settings_pb2.SetProvidersResponse]  # type: ignore[assignment]
+    """Replaces them. NO_PROVIDER for none, UNKNOWN_PROVIDER, PROVIDERS_NOT_OFFERED."""
+    GetSchedule: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetScheduleRequest, _settings_pb2.GetScheduleResponse]  # type: ignore[assignment]
+    """The workspace's cron schedule and when it comes round next."""
+    SetSchedule: _aio.UnaryUnaryMultiCallable[_settings_pb2.SetScheduleRequest, _settings_pb2.SetScheduleResponse]  # type: ignore[assignment]
+    """Sets or clears it (INVALID_CRON). The stored value counts: a scheduler that fails is a warning, a metric and
+    `scheduler_synced = false`, never an error.
+    """
+    GetSubscription: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetSubscriptionRequest, _settings_pb2.GetSubscriptionResponse]  # type: ignore[assignment]
+    """The subscription that counts here: the workspace's own, or that of the nearest workspace above."""
+    SetSubscription: _aio.UnaryUnaryMultiCallable[_settings_pb2.SetSubscriptionRequest, _settings_pb2.SetSubscriptionResponse]  # type: ignore[assignment]
+    """Sets the workspace's own subscription, as a billing system knows it. It never changes modules. WORKSPACE_NOT_FOUND,
+    UNKNOWN_PLAN.
     """
 
 class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -56,6 +100,76 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces the workspace's own modules: modules of the catalog (UNKNOWN_MODULE), within its parent's effective ones
         (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
         narrows with it.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModuleSettings(
+        self,
+        request: _settings_pb2.GetModuleSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.GetModuleSettingsResponse, _abc.Awaitable[_settings_pb2.GetModuleSettingsResponse]]:
+        """A module's own settings. The module must be enabled here and granted to the actor (MODULE_NOT_ENABLED,
+        MODULE_NOT_GRANTED).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateModuleSettings(
+        self,
+        request: _settings_pb2.UpdateModuleSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.UpdateModuleSettingsResponse, _abc.Awaitable[_settings_pb2.UpdateModuleSettingsResponse]]:
+        """Replaces a module's settings as a whole, under the same conditions."""
+
+    @_abc_1.abstractmethod
+    def GetProviders(
+        self,
+        request: _settings_pb2.GetProvidersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.GetProvidersResponse, _abc.Awaitable[_settings_pb2.GetProvidersResponse]]:
+        """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none."""
+
+    @_abc_1.abstractmethod
+    def SetProviders(
+        self,
+        request: _settings_pb2.SetProvidersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.SetProvidersResponse, _abc.Awaitable[_settings_pb2.SetProvidersResponse]]:
+        """Replaces them. NO_PROVIDER for none, UNKNOWN_PROVIDER, PROVIDERS_NOT_OFFERED."""
+
+    @_abc_1.abstractmethod
+    def GetSchedule(
+        self,
+        request: _settings_pb2.GetScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.GetScheduleResponse, _abc.Awaitable[_settings_pb2.GetScheduleResponse]]:
+        """The workspace's cron schedule and when it comes round next."""
+
+    @_abc_1.abstractmethod
+    def SetSchedule(
+        self,
+        request: _settings_pb2.SetScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.SetScheduleResponse, _abc.Awaitable[_settings_pb2.SetScheduleResponse]]:
+        """Sets or clears it (INVALID_CRON). The stored value counts: a scheduler that fails is a warning, a metric and
+        `scheduler_synced = false`, never an error.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSubscription(
+        self,
+        request: _settings_pb2.GetSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.GetSubscriptionResponse, _abc.Awaitable[_settings_pb2.GetSubscriptionResponse]]:
+        """The subscription that counts here: the workspace's own, or that of the nearest workspace above."""
+
+    @_abc_1.abstractmethod
+    def SetSubscription(
+        self,
+        request: _settings_pb2.SetSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_pb2.SetSubscriptionResponse, _abc.Awaitable[_settings_pb2.SetSubscriptionResponse]]:
+        """Sets the workspace's own subscription, as a billing system knows it. It never changes modules. WORKSPACE_NOT_FOUND,
+        UNKNOWN_PLAN.
         """
 
 def add_SettingsServiceServicer_to_server(servicer: SettingsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

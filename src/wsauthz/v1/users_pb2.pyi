@@ -7,6 +7,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from wsauthz.v1 import authorization_pb2 as _authorization_pb2
+from wsauthz.v1 import settings_pb2 as _settings_pb2
+from wsauthz.v1 import workspaces_pb2 as _workspaces_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -34,6 +37,33 @@ USER_KIND_UNSPECIFIED: UserKind.ValueType  # 0
 USER_KIND_HUMAN: UserKind.ValueType  # 1
 USER_KIND_SERVICE: UserKind.ValueType  # 2
 Global___UserKind: _TypeAlias = UserKind  # noqa: Y015
+
+class _WorkspaceSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WorkspaceSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkspaceSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WORKSPACE_SOURCE_UNSPECIFIED: _WorkspaceSource.ValueType  # 0
+    WORKSPACE_SOURCE_ROUTE: _WorkspaceSource.ValueType  # 1
+    WORKSPACE_SOURCE_STORE: _WorkspaceSource.ValueType  # 2
+    WORKSPACE_SOURCE_LOCAL_STORAGE: _WorkspaceSource.ValueType  # 3
+    WORKSPACE_SOURCE_PROFILE: _WorkspaceSource.ValueType  # 4
+    """The default workspace of the actor's profile."""
+    WORKSPACE_SOURCE_NONE: _WorkspaceSource.ValueType  # 5
+    """None is given; the id is empty."""
+
+class WorkspaceSource(_WorkspaceSource, metaclass=_WorkspaceSourceEnumTypeWrapper): ...
+
+WORKSPACE_SOURCE_UNSPECIFIED: WorkspaceSource.ValueType  # 0
+WORKSPACE_SOURCE_ROUTE: WorkspaceSource.ValueType  # 1
+WORKSPACE_SOURCE_STORE: WorkspaceSource.ValueType  # 2
+WORKSPACE_SOURCE_LOCAL_STORAGE: WorkspaceSource.ValueType  # 3
+WORKSPACE_SOURCE_PROFILE: WorkspaceSource.ValueType  # 4
+"""The default workspace of the actor's profile."""
+WORKSPACE_SOURCE_NONE: WorkspaceSource.ValueType  # 5
+"""None is given; the id is empty."""
+Global___WorkspaceSource: _TypeAlias = WorkspaceSource  # noqa: Y015
 
 @_typing.final
 class User(_message.Message):
@@ -220,3 +250,225 @@ class GetUserResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUserResponse: _TypeAlias = GetUserResponse  # noqa: Y015
+
+@_typing.final
+class UpdateProfileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFAULT_WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    default_workspace_id: _builtins.str
+    """Unset: unchanged; empty: cleared."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        default_workspace_id: _builtins.str | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id", "default_workspace_id", b"default_workspace_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id", "default_workspace_id", b"default_workspace_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__default_workspace_id: _TypeAlias = _typing.Literal["default_workspace_id"]  # noqa: Y015
+    _WhichOneofArgType__default_workspace_id: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_workspace_id) -> _WhichOneofReturnType__default_workspace_id | None: ...
+
+Global___UpdateProfileRequest: _TypeAlias = UpdateProfileRequest  # noqa: Y015
+
+@_typing.final
+class UpdateProfileResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    @_builtins.property
+    def user(self) -> Global___User: ...
+    def __init__(
+        self,
+        *,
+        user: Global___User | None = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProfileResponse: _TypeAlias = UpdateProfileResponse  # noqa: Y015
+
+@_typing.final
+class ResolveCurrentWorkspaceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
+    LOCAL_STORAGE_FIELD_NUMBER: _builtins.int
+    route: _builtins.str
+    """Each as the frontend has it, or empty; at most 256 characters."""
+    store: _builtins.str
+    local_storage: _builtins.str
+    def __init__(
+        self,
+        *,
+        route: _builtins.str = ...,
+        store: _builtins.str = ...,
+        local_storage: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local_storage", b"local_storage", "route", b"route", "store", b"store"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveCurrentWorkspaceRequest: _TypeAlias = ResolveCurrentWorkspaceRequest  # noqa: Y015
+
+@_typing.final
+class ResolveCurrentWorkspaceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    workspace_id: _builtins.str
+    source: Global___WorkspaceSource.ValueType
+    def __init__(
+        self,
+        *,
+        workspace_id: _builtins.str = ...,
+        source: Global___WorkspaceSource.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveCurrentWorkspaceResponse: _TypeAlias = ResolveCurrentWorkspaceResponse  # noqa: Y015
+
+@_typing.final
+class SwitchWorkspaceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    workspace_id: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        workspace_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchWorkspaceRequest: _TypeAlias = SwitchWorkspaceRequest  # noqa: Y015
+
+@_typing.final
+class SwitchWorkspaceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ERROR_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    subscription_error: _builtins.str
+    """Why there is no subscription in the answer though there may be one: the reason for which the actor may not see it, or
+    UNAVAILABLE. Empty: it is there, or there is none.
+    """
+    revision: _builtins.str
+    @_builtins.property
+    def user(self) -> Global___User: ...
+    @_builtins.property
+    def workspace(self) -> _workspaces_pb2.GetWorkspaceResponse:
+        """As GetWorkspace."""
+
+    @_builtins.property
+    def access(self) -> _authorization_pb2.GetAccessResponse:
+        """As GetAccess of the actor there, without etag and revision."""
+
+    @_builtins.property
+    def subscription(self) -> _settings_pb2.GetSubscriptionResponse:
+        """As GetSubscription; unset when there is none, and with an error."""
+
+    def __init__(
+        self,
+        *,
+        user: Global___User | None = ...,
+        workspace: _workspaces_pb2.GetWorkspaceResponse | None = ...,
+        access: _authorization_pb2.GetAccessResponse | None = ...,
+        subscription: _settings_pb2.GetSubscriptionResponse | None = ...,
+        subscription_error: _builtins.str = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "subscription", b"subscription", "user", b"user", "workspace", b"workspace"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "revision", b"revision", "subscription", b"subscription", "subscription_error", b"subscription_error", "user", b"user", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchWorkspaceResponse: _TypeAlias = SwitchWorkspaceResponse  # noqa: Y015
+
+@_typing.final
+class DeleteAccountRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Empty: the actor."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAccountRequest: _TypeAlias = DeleteAccountRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAccountResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_FIELD_NUMBER: _builtins.int
+    DELETED_ORGANIZATIONS_FIELD_NUMBER: _builtins.int
+    DELETED_WORKSPACES_FIELD_NUMBER: _builtins.int
+    TRANSFERRED_WORKSPACES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """False: there was nothing to delete."""
+    deleted_organizations: _builtins.int
+    deleted_workspaces: _builtins.int
+    """Those of the organizations included."""
+    transferred_workspaces: _builtins.int
+    """Workspaces that passed to another owner."""
+    revision: _builtins.str
+    def __init__(
+        self,
+        *,
+        deleted: _builtins.bool = ...,
+        deleted_organizations: _builtins.int = ...,
+        deleted_workspaces: _builtins.int = ...,
+        transferred_workspaces: _builtins.int = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "deleted_organizations", b"deleted_organizations", "deleted_workspaces", b"deleted_workspaces", "revision", b"revision", "transferred_workspaces", b"transferred_workspaces"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAccountResponse: _TypeAlias = DeleteAccountResponse  # noqa: Y015

@@ -44,6 +44,26 @@ class UserServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_users__pb2.GetUserRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_users__pb2.GetUserResponse.FromString,
                 _registered_method=True)
+        self.UpdateProfile = channel.unary_unary(
+                '/wsauthz.v1.UserService/UpdateProfile',
+                request_serializer=wsauthz_dot_v1_dot_users__pb2.UpdateProfileRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_users__pb2.UpdateProfileResponse.FromString,
+                _registered_method=True)
+        self.ResolveCurrentWorkspace = channel.unary_unary(
+                '/wsauthz.v1.UserService/ResolveCurrentWorkspace',
+                request_serializer=wsauthz_dot_v1_dot_users__pb2.ResolveCurrentWorkspaceRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_users__pb2.ResolveCurrentWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.SwitchWorkspace = channel.unary_unary(
+                '/wsauthz.v1.UserService/SwitchWorkspace',
+                request_serializer=wsauthz_dot_v1_dot_users__pb2.SwitchWorkspaceRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_users__pb2.SwitchWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.DeleteAccount = channel.unary_unary(
+                '/wsauthz.v1.UserService/DeleteAccount',
+                request_serializer=wsauthz_dot_v1_dot_users__pb2.DeleteAccountRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_users__pb2.DeleteAccountResponse.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -65,6 +85,40 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateProfile(self, request, context):
+        """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+        was never mirrored by UpsertUser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveCurrentWorkspace(self, request, context):
+        """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
+        default. Whether it may be opened is CheckRoute's to say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchWorkspace(self, request, context):
+        """Makes the workspace the actor's default, remembers that the actor entered it, and answers with everything a
+        frontend shows of it. All or nothing, but trouble with the subscription never fails it (`subscription_error`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAccount(self, request, context):
+        """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
+        which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
+        catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
+        Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +131,26 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.GetUser,
                     request_deserializer=wsauthz_dot_v1_dot_users__pb2.GetUserRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_users__pb2.GetUserResponse.SerializeToString,
+            ),
+            'UpdateProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProfile,
+                    request_deserializer=wsauthz_dot_v1_dot_users__pb2.UpdateProfileRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_users__pb2.UpdateProfileResponse.SerializeToString,
+            ),
+            'ResolveCurrentWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveCurrentWorkspace,
+                    request_deserializer=wsauthz_dot_v1_dot_users__pb2.ResolveCurrentWorkspaceRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_users__pb2.ResolveCurrentWorkspaceResponse.SerializeToString,
+            ),
+            'SwitchWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchWorkspace,
+                    request_deserializer=wsauthz_dot_v1_dot_users__pb2.SwitchWorkspaceRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_users__pb2.SwitchWorkspaceResponse.SerializeToString,
+            ),
+            'DeleteAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAccount,
+                    request_deserializer=wsauthz_dot_v1_dot_users__pb2.DeleteAccountRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_users__pb2.DeleteAccountResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +207,114 @@ class UserService:
             '/wsauthz.v1.UserService/GetUser',
             wsauthz_dot_v1_dot_users__pb2.GetUserRequest.SerializeToString,
             wsauthz_dot_v1_dot_users__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.UserService/UpdateProfile',
+            wsauthz_dot_v1_dot_users__pb2.UpdateProfileRequest.SerializeToString,
+            wsauthz_dot_v1_dot_users__pb2.UpdateProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveCurrentWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.UserService/ResolveCurrentWorkspace',
+            wsauthz_dot_v1_dot_users__pb2.ResolveCurrentWorkspaceRequest.SerializeToString,
+            wsauthz_dot_v1_dot_users__pb2.ResolveCurrentWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.UserService/SwitchWorkspace',
+            wsauthz_dot_v1_dot_users__pb2.SwitchWorkspaceRequest.SerializeToString,
+            wsauthz_dot_v1_dot_users__pb2.SwitchWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.UserService/DeleteAccount',
+            wsauthz_dot_v1_dot_users__pb2.DeleteAccountRequest.SerializeToString,
+            wsauthz_dot_v1_dot_users__pb2.DeleteAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,24 @@ class UserServiceStub:
     """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
     platform; else NOT_FOUND.
     """
+    UpdateProfile: _grpc.UnaryUnaryMultiCallable[_users_pb2.UpdateProfileRequest, _users_pb2.UpdateProfileResponse]
+    """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+    was never mirrored by UpsertUser.
+    """
+    ResolveCurrentWorkspace: _grpc.UnaryUnaryMultiCallable[_users_pb2.ResolveCurrentWorkspaceRequest, _users_pb2.ResolveCurrentWorkspaceResponse]
+    """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
+    default. Whether it may be opened is CheckRoute's to say.
+    """
+    SwitchWorkspace: _grpc.UnaryUnaryMultiCallable[_users_pb2.SwitchWorkspaceRequest, _users_pb2.SwitchWorkspaceResponse]
+    """Makes the workspace the actor's default, remembers that the actor entered it, and answers with everything a
+    frontend shows of it. All or nothing, but trouble with the subscription never fails it (`subscription_error`).
+    """
+    DeleteAccount: _grpc.UnaryUnaryMultiCallable[_users_pb2.DeleteAccountRequest, _users_pb2.DeleteAccountResponse]
+    """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
+    which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
+    catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
+    Repeating it changes nothing.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -50,6 +68,24 @@ class UserServiceAsyncStub(UserServiceStub):
     GetUser: _aio.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]  # type: ignore[assignment]
     """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
     platform; else NOT_FOUND.
+    """
+    UpdateProfile: _aio.UnaryUnaryMultiCallable[_users_pb2.UpdateProfileRequest, _users_pb2.UpdateProfileResponse]  # type: ignore[assignment]
+    """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+    was never mirrored by UpsertUser.
+    """
+    ResolveCurrentWorkspace: _aio.UnaryUnaryMultiCallable[_users_pb2.ResolveCurrentWorkspaceRequest, _users_pb2.ResolveCurrentWorkspaceResponse]  # type: ignore[assignment]
+    """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
+    default. Whether it may be opened is CheckRoute's to say.
+    """
+    SwitchWorkspace: _aio.UnaryUnaryMultiCallable[_users_pb2.SwitchWorkspaceRequest, _users_pb2.SwitchWorkspaceResponse]  # type: ignore[assignment]
+    """Makes the workspace the actor's default, remembers that the actor entered it, and answers with everything a
+    frontend shows of it. All or nothing, but trouble with the subscription never fails it (`subscription_error`).
+    """
+    DeleteAccount: _aio.UnaryUnaryMultiCallable[_users_pb2.DeleteAccountRequest, _users_pb2.DeleteAccountResponse]  # type: ignore[assignment]
+    """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
+    which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
+    catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
+    Repeating it changes nothing.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,6 +107,48 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_users_pb2.GetUserResponse, _abc.Awaitable[_users_pb2.GetUserResponse]]:
         """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
         platform; else NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateProfile(
+        self,
+        request: _users_pb2.UpdateProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_pb2.UpdateProfileResponse, _abc.Awaitable[_users_pb2.UpdateProfileResponse]]:
+        """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+        was never mirrored by UpsertUser.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveCurrentWorkspace(
+        self,
+        request: _users_pb2.ResolveCurrentWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_pb2.ResolveCurrentWorkspaceResponse, _abc.Awaitable[_users_pb2.ResolveCurrentWorkspaceResponse]]:
+        """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
+        default. Whether it may be opened is CheckRoute's to say.
+        """
+
+    @_abc_1.abstractmethod
+    def SwitchWorkspace(
+        self,
+        request: _users_pb2.SwitchWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_pb2.SwitchWorkspaceResponse, _abc.Awaitable[_users_pb2.SwitchWorkspaceResponse]]:
+        """Makes the workspace the actor's default, remembers that the actor entered it, and answers with everything a
+        frontend shows of it. All or nothing, but trouble with the subscription never fails it (`subscription_error`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAccount(
+        self,
+        request: _users_pb2.DeleteAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_pb2.DeleteAccountResponse, _abc.Awaitable[_users_pb2.DeleteAccountResponse]]:
+        """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
+        which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
+        catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
+        Repeating it changes nothing.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from wsauthz.v1 import memberships_pb2 as wsauthz_dot_v1_dot_memberships__pb2
 from wsauthz.v1 import options_pb2 as wsauthz_dot_v1_dot_options__pb2
 from wsauthz.v1 import workspaces_pb2 as wsauthz_dot_v1_dot_workspaces__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!wsauthz/v1/workspace_states.proto\x12\nwsauthz.v1\x1a\x18wsauthz/v1/options.proto\x1a\x1bwsauthz/v1/workspaces.proto\"S\n\x17SuspendWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"V\n\x18SuspendWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"E\n\x19ReinstateWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"X\n\x1aReinstateWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"D\n\x18\x41\x63tivateWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"W\n\x19\x41\x63tivateWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"F\n\x1a\x44\x65\x61\x63tivateWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"Y\n\x1b\x44\x65\x61\x63tivateWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t2\xf5\x04\n\x15WorkspaceStateService\x12\x90\x01\n\x10SuspendWorkspace\x12#.wsauthz.v1.SuspendWorkspaceRequest\x1a$.wsauthz.v1.SuspendWorkspaceResponse\"1\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\x07suspend\"\x13parent:workspace_id\x12\x98\x01\n\x12ReinstateWorkspace\x12%.wsauthz.v1.ReinstateWorkspaceRequest\x1a&.wsauthz.v1.ReinstateWorkspaceResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\treinstate\"\x13parent:workspace_id\x12\x91\x01\n\x11\x41\x63tivateWorkspace\x12$.wsauthz.v1.ActivateWorkspaceRequest\x1a%.wsauthz.v1.ActivateWorkspaceResponse\"/\xaa\xbb\x18+\n\x06\x61\x63t-as\x12\tworkspace\x1a\x08\x61\x63tivate\"\x0cworkspace_id\x12\x99\x01\n\x13\x44\x65\x61\x63tivateWorkspace\x12&.wsauthz.v1.DeactivateWorkspaceRequest\x1a\'.wsauthz.v1.DeactivateWorkspaceResponse\"1\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\tworkspace\x1a\ndeactivate\"\x0cworkspace_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!wsauthz/v1/workspace_states.proto\x12\nwsauthz.v1\x1a\x1cwsauthz/v1/memberships.proto\x1a\x18wsauthz/v1/options.proto\x1a\x1bwsauthz/v1/workspaces.proto\"S\n\x17SuspendWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"V\n\x18SuspendWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"E\n\x19ReinstateWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"X\n\x1aReinstateWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"D\n\x18\x41\x63tivateWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"W\n\x19\x41\x63tivateWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"F\n\x1a\x44\x65\x61\x63tivateWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"Y\n\x1b\x44\x65\x61\x63tivateWorkspaceResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12\x10\n\x08revision\x18\x02 \x01(\t\"U\n\x18TransferOwnershipRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x83\x01\n\x19TransferOwnershipResponse\x12(\n\tworkspace\x18\x01 \x01(\x0b\x32\x15.wsauthz.v1.Workspace\x12*\n\nmembership\x18\x02 \x01(\x0b\x32\x16.wsauthz.v1.Membership\x12\x10\n\x08revision\x18\x03 \x01(\t\"h\n\x1aListOwnerCandidatesRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x1bListOwnerCandidatesResponse\x12#\n\x07members\x18\x01 \x03(\x0b\x32\x12.wsauthz.v1.Member\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa6\x07\n\x15WorkspaceStateService\x12\x90\x01\n\x10SuspendWorkspace\x12#.wsauthz.v1.SuspendWorkspaceRequest\x1a$.wsauthz.v1.SuspendWorkspaceResponse\"1\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\x07suspend\"\x13parent:workspace_id\x12\x98\x01\n\x12ReinstateWorkspace\x12%.wsauthz.v1.ReinstateWorkspaceRequest\x1a&.wsauthz.v1.ReinstateWorkspaceResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\treinstate\"\x13parent:workspace_id\x12\x91\x01\n\x11\x41\x63tivateWorkspace\x12$.wsauthz.v1.ActivateWorkspaceRequest\x1a%.wsauthz.v1.ActivateWorkspaceResponse\"/\xaa\xbb\x18+\n\x06\x61\x63t-as\x12\tworkspace\x1a\x08\x61\x63tivate\"\x0cworkspace_id\x12\x99\x01\n\x13\x44\x65\x61\x63tivateWorkspace\x12&.wsauthz.v1.DeactivateWorkspaceRequest\x1a\'.wsauthz.v1.DeactivateWorkspaceResponse\"1\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\tworkspace\x1a\ndeactivate\"\x0cworkspace_id\x12\x91\x01\n\x11TransferOwnership\x12$.wsauthz.v1.TransferOwnershipRequest\x1a%.wsauthz.v1.TransferOwnershipResponse\"/\xaa\xbb\x18+\n\x06\x61\x63t-as\x12\tworkspace\x1a\x08transfer\"\x0cworkspace_id\x12\x9a\x01\n\x13ListOwnerCandidates\x12&.wsauthz.v1.ListOwnerCandidatesRequest\x1a\'.wsauthz.v1.ListOwnerCandidatesResponse\"2\x90\x02\x01\xaa\xbb\x18+\n\x06\x61\x63t-as\x12\tworkspace\x1a\x08transfer\"\x0cworkspace_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,22 +42,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKSPACESTATESERVICE'].methods_by_name['ActivateWorkspace']._serialized_options = b'\252\273\030+\n\006act-as\022\tworkspace\032\010activate\"\014workspace_id'
   _globals['_WORKSPACESTATESERVICE'].methods_by_name['DeactivateWorkspace']._loaded_options = None
   _globals['_WORKSPACESTATESERVICE'].methods_by_name['DeactivateWorkspace']._serialized_options = b'\252\273\030-\n\006act-as\022\tworkspace\032\ndeactivate\"\014workspace_id'
-  _globals['_SUSPENDWORKSPACEREQUEST']._serialized_start=104
-  _globals['_SUSPENDWORKSPACEREQUEST']._serialized_end=187
-  _globals['_SUSPENDWORKSPACERESPONSE']._serialized_start=189
-  _globals['_SUSPENDWORKSPACERESPONSE']._serialized_end=275
-  _globals['_REINSTATEWORKSPACEREQUEST']._serialized_start=277
-  _globals['_REINSTATEWORKSPACEREQUEST']._serialized_end=346
-  _globals['_REINSTATEWORKSPACERESPONSE']._serialized_start=348
-  _globals['_REINSTATEWORKSPACERESPONSE']._serialized_end=436
-  _globals['_ACTIVATEWORKSPACEREQUEST']._serialized_start=438
-  _globals['_ACTIVATEWORKSPACEREQUEST']._serialized_end=506
-  _globals['_ACTIVATEWORKSPACERESPONSE']._serialized_start=508
-  _globals['_ACTIVATEWORKSPACERESPONSE']._serialized_end=595
-  _globals['_DEACTIVATEWORKSPACEREQUEST']._serialized_start=597
-  _globals['_DEACTIVATEWORKSPACEREQUEST']._serialized_end=667
-  _globals['_DEACTIVATEWORKSPACERESPONSE']._serialized_start=669
-  _globals['_DEACTIVATEWORKSPACERESPONSE']._serialized_end=758
-  _globals['_WORKSPACESTATESERVICE']._serialized_start=761
-  _globals['_WORKSPACESTATESERVICE']._serialized_end=1390
+  _globals['_WORKSPACESTATESERVICE'].methods_by_name['TransferOwnership']._loaded_options = None
+  _globals['_WORKSPACESTATESERVICE'].methods_by_name['TransferOwnership']._serialized_options = b'\252\273\030+\n\006act-as\022\tworkspace\032\010transfer\"\014workspace_id'
+  _globals['_WORKSPACESTATESERVICE'].methods_by_name['ListOwnerCandidates']._loaded_options = None
+  _globals['_WORKSPACESTATESERVICE'].methods_by_name['ListOwnerCandidates']._serialized_options = b'\220\002\001\252\273\030+\n\006act-as\022\tworkspace\032\010transfer\"\014workspace_id'
+  _globals['_SUSPENDWORKSPACEREQUEST']._serialized_start=134
+  _globals['_SUSPENDWORKSPACEREQUEST']._serialized_end=217
+  _globals['_SUSPENDWORKSPACERESPONSE']._serialized_start=219
+  _globals['_SUSPENDWORKSPACERESPONSE']._serialized_end=305
+  _globals['_REINSTATEWORKSPACEREQUEST']._serialized_start=307
+  _globals['_REINSTATEWORKSPACEREQUEST']._serialized_end=376
+  _globals['_REINSTATEWORKSPACERESPONSE']._serialized_start=378
+  _globals['_REINSTATEWORKSPACERESPONSE']._serialized_end=466
+  _globals['_ACTIVATEWORKSPACEREQUEST']._serialized_start=468
+  _globals['_ACTIVATEWORKSPACEREQUEST']._serialized_end=536
+  _globals['_ACTIVATEWORKSPACERESPONSE']._serialized_start=538
+  _globals['_ACTIVATEWORKSPACERESPONSE']._serialized_end=625
+  _globals['_DEACTIVATEWORKSPACEREQUEST']._serialized_start=627
+  _globals['_DEACTIVATEWORKSPACEREQUEST']._serialized_end=697
+  _globals['_DEACTIVATEWORKSPACERESPONSE']._serialized_start=699
+  _globals['_DEACTIVATEWORKSPACERESPONSE']._serialized_end=788
+  _globals['_TRANSFEROWNERSHIPREQUEST']._serialized_start=790
+  _globals['_TRANSFEROWNERSHIPREQUEST']._serialized_end=875
+  _globals['_TRANSFEROWNERSHIPRESPONSE']._serialized_start=878
+  _globals['_TRANSFEROWNERSHIPRESPONSE']._serialized_end=1009
+  _globals['_LISTOWNERCANDIDATESREQUEST']._serialized_start=1011
+  _globals['_LISTOWNERCANDIDATESREQUEST']._serialized_end=1115
+  _globals['_LISTOWNERCANDIDATESRESPONSE']._serialized_start=1117
+  _globals['_LISTOWNERCANDIDATESRESPONSE']._serialized_end=1208
+  _globals['_WORKSPACESTATESERVICE']._serialized_start=1211
+  _globals['_WORKSPACESTATESERVICE']._serialized_end=2145
 # @@protoc_insertion_point(module_scope)

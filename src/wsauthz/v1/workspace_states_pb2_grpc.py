@@ -56,6 +56,16 @@ class WorkspaceStateServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_workspace__states__pb2.DeactivateWorkspaceRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_workspace__states__pb2.DeactivateWorkspaceResponse.FromString,
                 _registered_method=True)
+        self.TransferOwnership = channel.unary_unary(
+                '/wsauthz.v1.WorkspaceStateService/TransferOwnership',
+                request_serializer=wsauthz_dot_v1_dot_workspace__states__pb2.TransferOwnershipRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_workspace__states__pb2.TransferOwnershipResponse.FromString,
+                _registered_method=True)
+        self.ListOwnerCandidates = channel.unary_unary(
+                '/wsauthz.v1.WorkspaceStateService/ListOwnerCandidates',
+                request_serializer=wsauthz_dot_v1_dot_workspace__states__pb2.ListOwnerCandidatesRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_workspace__states__pb2.ListOwnerCandidatesResponse.FromString,
+                _registered_method=True)
 
 
 class WorkspaceStateServiceServicer:
@@ -91,6 +101,21 @@ class WorkspaceStateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TransferOwnership(self, request, context):
+        """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
+        Only the primary owner and the platform may. ALREADY_OWNER, MEMBER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwnerCandidates(self, request, context):
+        """The members that ownership may be transferred to, by user id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkspaceStateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +138,16 @@ def add_WorkspaceStateServiceServicer_to_server(servicer, server):
                     servicer.DeactivateWorkspace,
                     request_deserializer=wsauthz_dot_v1_dot_workspace__states__pb2.DeactivateWorkspaceRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_workspace__states__pb2.DeactivateWorkspaceResponse.SerializeToString,
+            ),
+            'TransferOwnership': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferOwnership,
+                    request_deserializer=wsauthz_dot_v1_dot_workspace__states__pb2.TransferOwnershipRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_workspace__states__pb2.TransferOwnershipResponse.SerializeToString,
+            ),
+            'ListOwnerCandidates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnerCandidates,
+                    request_deserializer=wsauthz_dot_v1_dot_workspace__states__pb2.ListOwnerCandidatesRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_workspace__states__pb2.ListOwnerCandidatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -225,6 +260,60 @@ class WorkspaceStateService:
             '/wsauthz.v1.WorkspaceStateService/DeactivateWorkspace',
             wsauthz_dot_v1_dot_workspace__states__pb2.DeactivateWorkspaceRequest.SerializeToString,
             wsauthz_dot_v1_dot_workspace__states__pb2.DeactivateWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferOwnership(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.WorkspaceStateService/TransferOwnership',
+            wsauthz_dot_v1_dot_workspace__states__pb2.TransferOwnershipRequest.SerializeToString,
+            wsauthz_dot_v1_dot_workspace__states__pb2.TransferOwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnerCandidates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.WorkspaceStateService/ListOwnerCandidates',
+            wsauthz_dot_v1_dot_workspace__states__pb2.ListOwnerCandidatesRequest.SerializeToString,
+            wsauthz_dot_v1_dot_workspace__states__pb2.ListOwnerCandidatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

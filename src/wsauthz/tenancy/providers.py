@@ -1,0 +1,73 @@
+"""Which of the catalog's providers run for a workspace (REQ-061)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wsauthz.model.errors import InvalidArgument, NoProvider, ProvidersNotOffered, UnknownProvider, WorkspaceNotFound
+from wsauthz.model.workspaces import Workspace
+from wsauthz.policy.catalog import Catalog
+from wsauthz.store import workspaces as workspace_rows
+from wsauthz.tenancy.transaction import Reading, Transaction
+from wsauthz.tenancy.workspaces import change, live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providers:
+    """Those that run, in the order set, and name -> title of all there are."""
+
+    enabled: tuple[str, ...]
+    available: Mapping[str, str]
+
+
+def get(reading: Reading, *, workspace_id: str) -> Providers:
+    """Return the workspace's providers; none where the catalog has none.
+
+    Raises:
+        WorkspaceNotFound: there is none.
+
+    """
+    catalog = reading.on_loop(lambda _facts, rules, _now: rules.catalog)
+    workspace = workspace_rows.find(reading.connection, workspace_id)
+    if workspace is None:
+        raise WorkspaceNotFound
+    return Providers(enabled=_enabled(catalog, workspace), available=catalog.providers or {})
+
+
+def set_providers(tx: Transaction, *, workspace_id: str, providers: Sequence[str]) -> tuple[str, ...]:
+    """Replace the workspace's providers and return those that run.
+
+    Raises:
+        WorkspaceNotFound: there is none. NoProvider: the list is empty. ProvidersNotOffered: the catalog has none.
+        UnknownProvider: the catalog lacks one. InvalidArgument: one is named twice.
+
+    """
+    catalog = tx.rules.catalog
+    wanted = _check(catalog, providers)
+    workspace = live(tx, workspace_id)
+    if wanted != workspace.enabled_providers:
+        before = {"enabled_providers": _enabled(catalog, workspace)}
+        after = {"enabled_providers": wanted}
+        workspace = change(tx, workspace, {"enabled_providers": wanted}, before=before, after=after)
+    return _enabled(catalog, workspace)
+
+
+def _check(catalog: Catalog, providers: Sequence[str]) -> tuple[str, ...]:
+    wanted = tuple(providers)
+    if not wanted:
+        raise NoProvider
+    if not catalog.providers:
+        raise ProvidersNotOffered
+    for provider in wanted:
+        if provider not in catalog.providers:
+            raise UnknownProvider(provider)
+    if len(set(wanted)) < len(wanted):
+        raise InvalidArgument("providers", "must not name a provider twice")
+    return wanted
+
+
+def _enabled(catalog: Catalog, workspace: Workspace) -> tuple[str, ...]:
+    """Return those that run: all while nobody has set any, and never one that the catalog has no more."""
+    offered = catalog.providers or {}
+    if workspace.enabled_providers is None:
+        return tuple(offered)
+    return tuple(provider for provider in workspace.enabled_providers if provider in offered)
