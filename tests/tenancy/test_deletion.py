@@ -16,7 +16,7 @@ from wsauthz.store import organizations as organization_rows
 from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.store.scheduler import NoScheduler, Synced
-from wsauthz.tenancy import accounts, organizations, schedules, workspaces
+from wsauthz.tenancy import accounts, organizations, schedules, workspace_creation, workspaces
 
 
 class Recorder(NoScheduler):
@@ -25,7 +25,7 @@ class Recorder(NoScheduler):
     def __init__(self) -> None:
         self.removed: list[str] = []
 
-    def unschedule(self, connection: Connection, workspace_ids: Sequence[str]) -> Synced:  # noqa: ARG002 - uniform
+    def unschedule(self, connection: Connection, workspace_ids: Sequence[str]) -> Synced:
         """Remember the workspaces."""
         self.removed += workspace_ids
         return Synced.NOW
@@ -42,7 +42,7 @@ def other(dam: World, database_url: str) -> Iterator[World]:
 
 
 def fill(world: World, roof: Organization, places: int) -> None:
-    """Give an organization many workspaces of one owner, each with a code, a member, and somebody whose default it is."""
+    """Give an organization many workspaces, each with a code, a member, and somebody whose default it is."""
     workspace = asdict(samples.workspace("", organization_id=roof.id, owner_user_id="owner", modules=("dam",)))
     membership, user = asdict(samples.membership("", "bob")), asdict(samples.user(""))
     code = {"is_enabled": True, "created_at": samples.NOW, "updated_at": samples.NOW}
@@ -119,17 +119,17 @@ def test_what_is_told_one_by_one_says_where_it_was(dam: World) -> None:
     ]
 
 
-def test_schedules_end_with_their_workspaces(oneglanse: World) -> None:
+def test_a_scheduler_is_told_of_every_workspace_that_ends(oneglanse: World) -> None:
     oneglanse.replica.scheduler = recorder = Recorder()
     roof = oneglanse.organization("ann")
-    first, second, bare = (oneglanse.workspace("ann", organization_id=roof.id) for _ in range(3))
-    alone = oneglanse.workspace("ann")
-    for workspace in (first, second, alone):
+    root, second = (oneglanse.workspace("ann", organization_id=roof.id) for _ in range(2))
+    child = oneglanse.write("op", workspace_creation.create_child, parent_workspace_id=root.id, name="Child")
+    alone, kept = oneglanse.workspace("ann"), oneglanse.workspace("bob")
+    for workspace in (child, second, kept):
         oneglanse.write("ann", schedules.set_schedule, workspace_id=workspace.id, schedule="0 9 * * *")
-    oneglanse.write("ann", workspaces.delete, workspace_id=first.id)
-    assert recorder.removed == [first.id]
+    oneglanse.write("ann", workspaces.delete, workspace_id=root.id)
+    assert recorder.removed == [root.id, child.id]
     oneglanse.write("ann", organizations.delete, organization_id=roof.id)
-    assert recorder.removed == [first.id, second.id]
-    assert bare.id not in recorder.removed
+    assert recorder.removed == [root.id, child.id, second.id]
     oneglanse.write("ann", accounts.delete, user_id="ann")
-    assert recorder.removed == [first.id, second.id, alone.id]
+    assert recorder.removed == [root.id, child.id, second.id, alone.id]

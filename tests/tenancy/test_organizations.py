@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.tenancy.world import World, key
-from wsauthz.model.errors import InvalidArgument, OrganizationNotFound, SlugTaken
+from wsauthz.model.errors import InvalidArgument, OrganizationNotFound, SlugTaken, WorkspaceNotFound
+from wsauthz.model.identifiers import slugify
 from wsauthz.model.places import State
+from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy import organizations
 
 
@@ -69,3 +73,32 @@ def test_a_user_lists_its_organizations_page_by_page(dam: World) -> None:
     listed = {each.organization.id: each.role for each in found + rest}
     assert listed == {**dict.fromkeys(roofs, "organization-owner"), shared.id: "member"}
     assert [each.organization.id for each in found + rest] == sorted(listed)
+
+
+@pytest.mark.req("REQ-060")
+def test_a_workspace_that_one_may_not_view_feeds_no_slug(dam: World) -> None:
+    roof = dam.organization("ann")
+    child = dam.child("ann", dam.workspace("ann", organization_id=roof.id))
+    before = dam.revision
+    with pytest.raises(WorkspaceNotFound):
+        dam.write("bob", organizations.rename, organization_id=roof.id, name="New", workspace_id=child.id)
+    assert dam.revision == before
+    renamed = dam.write("ann", organizations.rename, organization_id=roof.id, name="New", workspace_id=child.id)
+    assert renamed.slug == f"new-{slugify(child.id, '')}"
+    assert dam.read("ann", organizations.get, organization_id=roof.id)[0] == renamed
+
+
+@pytest.mark.req("REQ-060")
+def test_the_id_of_an_imported_workspace_may_be_anything(dam: World) -> None:
+    roof = dam.organization("ann", "N" * 255)
+    workspace = dam.workspace("ann", organization_id=roof.id)
+    for number, imported in enumerate(("_", "x" * 128, "-".join("y" * 64))):
+        with dam.database.write() as connection:
+            workspace_rows.add(connection, replace(workspace, id=imported, slug=f"imported-{number}"))
+        dam.replica.load()
+        values = {"organization_id": roof.id, "name": "N" * 255, "workspace_id": imported}
+        slug = dam.write("ann", organizations.rename, **values).slug
+        assert len(slug) <= 100
+        assert slug == slugify(slug, "")
+        assert slug.startswith("n" * 49)
+        assert slug.endswith(("-workspace", "-" + "x" * 50, "-" + "-".join("y" * 25))), slug

@@ -97,7 +97,8 @@ class OrganizationServiceServicer:
 
     def UpdateOrganizationName(self, request, context):
         """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
-        workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+        workspace's id, so that repeating it gives the same one (SLUG_TAKEN if another organization has it); else with -2,
+        -3 ... when taken. The old slug is dead. WORKSPACE_NOT_FOUND for a workspace of another organization, too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,8 @@ class OrganizationServiceStub:
     """The organizations in which the actor has a live membership, by id."""
     UpdateOrganizationName: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.UpdateOrganizationNameRequest, _organizations_pb2.UpdateOrganizationNameResponse]
     """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
-    workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+    workspace's id, so that repeating it gives the same one (SLUG_TAKEN if another organization has it); else with -2,
+    -3 ... when taken. The old slug is dead. WORKSPACE_NOT_FOUND for a workspace of another organization, too.
     """
     DeleteOrganization: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.DeleteOrganizationRequest, _organizations_pb2.DeleteOrganizationResponse]
     """Deletes the organization with its workspaces and everything that goes with those, and its memberships."""
@@ -59,7 +60,8 @@ class OrganizationServiceAsyncStub(OrganizationServiceStub):
     """The organizations in which the actor has a live membership, by id."""
     UpdateOrganizationName: _aio.UnaryUnaryMultiCallable[_organizations_pb2.UpdateOrganizationNameRequest, _organizations_pb2.UpdateOrganizationNameResponse]  # type: ignore[assignment]
     """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
-    workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+    workspace's id, so that repeating it gives the same one (SLUG_TAKEN if another organization has it); else with -2,
+    -3 ... when taken. The old slug is dead. WORKSPACE_NOT_FOUND for a workspace of another organization, too.
     """
     DeleteOrganization: _aio.UnaryUnaryMultiCallable[_organizations_pb2.DeleteOrganizationRequest, _organizations_pb2.DeleteOrganizationResponse]  # type: ignore[assignment]
     """Deletes the organization with its workspaces and everything that goes with those, and its memberships."""
@@ -100,7 +102,8 @@ class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_organizations_pb2.UpdateOrganizationNameResponse, _abc.Awaitable[_organizations_pb2.UpdateOrganizationNameResponse]]:
         """Renames the organization. Its slug becomes that of the new name: with a workspace, followed by "-" and the
-        workspace's id, so that repeating it gives the same one; else with -2, -3 ... when taken. The old slug is dead.
+        workspace's id, so that repeating it gives the same one (SLUG_TAKEN if another organization has it); else with -2,
+        -3 ... when taken. The old slug is dead. WORKSPACE_NOT_FOUND for a workspace of another organization, too.
         """
 
     @_abc_1.abstractmethod

@@ -113,7 +113,8 @@ class UserServiceServicer:
         """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
         which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
         catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
-        Repeating it changes nothing.
+        A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
+        for an account that ranks above the actor's at the platform.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

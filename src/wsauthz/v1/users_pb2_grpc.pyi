@@ -55,7 +55,8 @@ class UserServiceStub:
     """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
     which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
     catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
-    Repeating it changes nothing.
+    A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
+    for an account that ranks above the actor's at the platform.
     """
 
 @_typing.type_check_only
@@ -85,7 +86,8 @@ class UserServiceAsyncStub(UserServiceStub):
     """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
     which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
     catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
-    Repeating it changes nothing.
+    A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
+    for an account that ranks above the actor's at the platform.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -148,7 +150,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes the actor's account or, with user/delete at the platform, anybody's, in one transaction: organizations of
         which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
         catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
-        Repeating it changes nothing.
+        A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
+        for an account that ranks above the actor's at the platform.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

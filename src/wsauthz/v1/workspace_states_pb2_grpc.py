@@ -103,14 +103,15 @@ class WorkspaceStateServiceServicer:
 
     def TransferOwnership(self, request, context):
         """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-        Only the primary owner and the platform may. ALREADY_OWNER, MEMBER_NOT_FOUND.
+        Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
+        LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOwnerCandidates(self, request, context):
-        """The members that ownership may be transferred to, by user id.
+        """The members that TransferOwnership would take from the actor, by user id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,10 +45,11 @@ class WorkspaceStateServiceStub:
     """Makes it inactive."""
     TransferOwnership: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.TransferOwnershipRequest, _workspace_states_pb2.TransferOwnershipResponse]
     """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-    Only the primary owner and the platform may. ALREADY_OWNER, MEMBER_NOT_FOUND.
+    Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
+    LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
     """
     ListOwnerCandidates: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.ListOwnerCandidatesRequest, _workspace_states_pb2.ListOwnerCandidatesResponse]
-    """The members that ownership may be transferred to, by user id."""
+    """The members that TransferOwnership would take from the actor, by user id."""
 
 @_typing.type_check_only
 class WorkspaceStateServiceAsyncStub(WorkspaceStateServiceStub):
@@ -67,10 +68,11 @@ class WorkspaceStateServiceAsyncStub(WorkspaceStateServiceStub):
     """Makes it inactive."""
     TransferOwnership: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.TransferOwnershipRequest, _workspace_states_pb2.TransferOwnershipResponse]  # type: ignore[assignment]
     """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-    Only the primary owner and the platform may. ALREADY_OWNER, MEMBER_NOT_FOUND.
+    Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
+    LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
     """
     ListOwnerCandidates: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.ListOwnerCandidatesRequest, _workspace_states_pb2.ListOwnerCandidatesResponse]  # type: ignore[assignment]
-    """The members that ownership may be transferred to, by user id."""
+    """The members that TransferOwnership would take from the actor, by user id."""
 
 class WorkspaceStateServiceServicer(metaclass=_abc_1.ABCMeta):
     """Suspension is asked of the place above, so that a workspace's own members cannot lift it. Flags of children are never
@@ -116,7 +118,8 @@ class WorkspaceStateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_states_pb2.TransferOwnershipResponse, _abc.Awaitable[_workspace_states_pb2.TransferOwnershipResponse]]:
         """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-        Only the primary owner and the platform may. ALREADY_OWNER, MEMBER_NOT_FOUND.
+        Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
+        LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
         """
 
     @_abc_1.abstractmethod
@@ -125,6 +128,6 @@ class WorkspaceStateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspace_states_pb2.ListOwnerCandidatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_states_pb2.ListOwnerCandidatesResponse, _abc.Awaitable[_workspace_states_pb2.ListOwnerCandidatesResponse]]:
-        """The members that ownership may be transferred to, by user id."""
+        """The members that TransferOwnership would take from the actor, by user id."""
 
 def add_WorkspaceStateServiceServicer_to_server(servicer: WorkspaceStateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
