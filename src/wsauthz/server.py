@@ -160,7 +160,8 @@ class Server:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)
             self._scrapes.server_close()
         self.database.close()
-        _log.info("stopped")
+        if self._server is not None:
+            _log.info("stopped")
 
     def _register(self, server: grpc.aio.Server) -> None:
         with self.database.read() as connection:

@@ -67,7 +67,7 @@ class Database:
         self._wait_seconds = wait_seconds
         # SQLite wakes waiting writers in no order and PostgreSQL costs a round trip: the gate is fair and cheap.
         self._gate = threading.Lock()
-        self._is_closed = False
+        self._closed = threading.Event()
         make = _sqlite_engine if self.is_sqlite else _postgresql_engine
         self._reader = make(self.url, read_only=True, connections=readers, wait_seconds=wait_seconds)
         self._writer = make(self.url, read_only=False, connections=1, wait_seconds=wait_seconds)
@@ -104,19 +104,19 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that nobody uses; those in use close when they are given back, and no others follow."""
-        self._is_closed = True
+        self._closed.set()
         self._reader.pool.dispose()
         self._writer.pool.dispose()
 
     @contextmanager
     def _lending(self, engine: Engine) -> Iterator[None]:
         """Have what is given back within the block closed if ``close`` came meanwhile: the pool would keep it open."""
-        if self._is_closed:
+        if self._closed.is_set():
             raise Unavailable
         try:
             yield
         finally:
-            if self._is_closed:
+            if self._closed.is_set():
                 engine.pool.dispose()
 
 

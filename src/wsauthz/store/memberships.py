@@ -30,11 +30,13 @@ def update(connection: Connection, membership_id: str, values: Mapping[str, Any]
     rows.update(connection, memberships, memberships.c.id == membership_id, values)
 
 
-def remove(connection: Connection, membership_ids: Iterable[str], *, now: datetime) -> None:
-    """Mark memberships as removed."""
+def remove(
+    connection: Connection, membership_ids: Iterable[str], *, now: datetime, removed_by: str | None = None
+) -> None:
+    """Mark memberships as removed; ``removed_by`` None: by the user itself."""
     for ids in rows.batches(membership_ids):
         gone = update_rows(memberships).where(memberships.c.id.in_(ids), _LIVE)
-        connection.execute(gone.values(deleted_at=now, updated_at=now))
+        connection.execute(gone.values(deleted_at=now, updated_at=now, removed_by=removed_by))
 
 
 def remove_in(connection: Connection, workspace_ids: Iterable[str], *, now: datetime) -> None:

@@ -141,9 +141,17 @@ def _revoke_invitations(tx: Transaction, user_id: str, user: User | None) -> int
 
 
 def _close_memberships(tx: Transaction, user_id: str) -> int:
-    """End what memberships are left, and return how many; nobody removed the user, so nothing keeps it out later."""
+    """End what memberships are left, and return how many.
+
+    Nobody removed the user, so nothing keeps it out later - but where it was deactivated or had expired: an account
+    that is made anew is no way back in by a code.
+    """
     left = membership_rows.of_user(tx.connection, user_id)
-    membership_rows.remove(tx.connection, (membership.id for membership in left), now=tx.now)
+    out = {
+        each.id for each in left if not each.is_active or (each.expires_at is not None and each.expires_at <= tx.now)
+    }
+    membership_rows.remove(tx.connection, out, now=tx.now, removed_by=tx.actor)
+    membership_rows.remove(tx.connection, (each.id for each in left if each.id not in out), now=tx.now)
     for membership in left:
         tx.changed(changes.membership(replace(membership, deleted_at=tx.now)))
         before = described(membership)

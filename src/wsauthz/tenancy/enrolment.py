@@ -60,14 +60,25 @@ def enrol(
 
 
 def close(tx: Transaction, membership: Membership, *, replaced: bool = False) -> None:
-    """Remove a membership; the row stays, and says who removed the user if that was somebody else."""
-    removed_by = None if replaced or membership.user_id == tx.actor else tx.actor
+    """Remove a membership; the row stays, and says who removed the user if that was somebody else.
+
+    What the user could not have left by itself, because it is deactivated, expired or barred there, counts as removed,
+    too: leaving the organization above must be no way back in by a code.
+    """
+    is_free = replaced or (membership.user_id == tx.actor and _may_leave(tx, membership))
+    removed_by = None if is_free else tx.actor
     values = {"deleted_at": tx.now, "removed_by": removed_by, "updated_at": tx.now}
     membership_rows.update(tx.connection, membership.id, values)
     closed = replace(membership, deleted_at=tx.now)
     tx.changed(changes.membership(closed))
     before = described(membership)
     tx.audit("membership", closed.id, closed.place, before=before, after={"deleted": True})
+
+
+def _may_leave(tx: Transaction, membership: Membership) -> bool:
+    is_over = membership.expires_at is not None and membership.expires_at <= tx.now
+    place = membership.place
+    return membership.is_active and not is_over and tx.ask(place[0], "leave", place).allowed
 
 
 def ensure_organization_member(tx: Transaction, place: PlaceKey, user: str) -> None:

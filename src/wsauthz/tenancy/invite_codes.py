@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from wsauthz.model.errors import WorkspaceNotFound
 from wsauthz.model.places import PlaceKey
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import invite_codes as invite_code_rows
+from wsauthz.tenancy import ceiling, places
 from wsauthz.tenancy.joinable import JoinableOrganization, JoinableWorkspace, describe
 from wsauthz.tenancy.joining import Way
 from wsauthz.tenancy.transaction import Reading, Transaction
@@ -32,7 +34,14 @@ class JoinInfo:
 
 
 def get(reading: Reading, *, workspace_id: str) -> InviteCode:
-    """Return the workspace's invite code."""
+    """Return the workspace's invite code.
+
+    Raises:
+        WorkspaceNotFound: there is none. RoleCeiling: the code gives more than the actor holds.
+
+    """
+    actor = reading.actor
+    reading.on_loop(lambda facts, rules, now: _check_handing_out(facts, rules, now, actor, workspace_id))
     code, is_enabled = invite_code_rows.find(reading.connection, workspace_id) or ("", False)
     return InviteCode(code=code, is_enabled=True) if is_enabled else InviteCode()
 
@@ -43,12 +52,13 @@ def rotate(tx: Transaction, *, workspace_id: str, disable: bool) -> InviteCode:
     Switching off twice changes nothing.
 
     Raises:
-        WorkspaceNotFound: there is none.
+        WorkspaceNotFound: there is none. RoleCeiling: the new code would give more than the actor holds.
 
     """
     place: PlaceKey = ("workspace", workspace_id)
-    if place not in tx.facts.places:
-        raise WorkspaceNotFound
+    places.find(tx.facts, place)
+    if not disable:
+        _check_handing_out(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, workspace_id)
     had = invite_code_rows.find(tx.connection, workspace_id)
     was_enabled = had is not None and had[1]
     if disable and had is not None and not was_enabled:
@@ -80,3 +90,10 @@ def join_info(reading: Reading, *, workspace_id: str) -> JoinInfo:
         join_methods=methods,
         is_enabled=is_enabled,
     )
+
+
+def _check_handing_out(facts: Facts, rules: Ruleset, now: float, actor: str, workspace_id: str) -> None:
+    """Return if the actor could give what a code gives: the default role, in every module."""
+    at = places.find(facts, ("workspace", workspace_id))
+    role = rules.catalog.default_workspace_role
+    ceiling.check_grant(facts, rules, now, giver=actor, at=at, role=role, permissions=(), modules=None)

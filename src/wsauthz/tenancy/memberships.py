@@ -38,14 +38,16 @@ def add(tx: Transaction, *, place: PlaceKey, user_id: str, **values: Any) -> Mem
 
     Raises:
         PlaceSuspended, PlaceInactive: nobody may be added now. UnknownRole, UnknownPermission, UnknownModule,
-        InvalidArgument: it is not what a membership may say. RoleCeiling: it is more than the actor holds.
-        AlreadyMember: the user has a live membership, be it a deactivated one. LimitReached: the place is full.
+        InvalidArgument: it is not what a membership may say. RoleCeiling: it is more than the actor holds, or the user
+        ranks above the actor. AlreadyMember: the user has a live membership, be it a deactivated one.
+        LimitReached: the place is full.
 
     """
     offer = _offer(tx, place, values)
     present = membership_rows.find(tx.connection, place, user_id)
     if present is not None and not _is_expired(present, tx.now):
         raise AlreadyMember
+    _check_reach(tx, place, user_id, present)
     return _let_in(tx, place, user_id, present, offer)
 
 
@@ -70,6 +72,7 @@ def add_by_email(
     if present is not None and not _is_expired(present, tx.now):
         ensure_organization_member(tx, place, user.id)
         return AddMemberOutcome.ALREADY_MEMBER, present
+    _check_reach(tx, place, user.id, present)
     return AddMemberOutcome.ADDED, _let_in(tx, place, user.id, present, offer)
 
 
@@ -110,7 +113,7 @@ def remove(tx: Transaction, *, place: PlaceKey, user_id: str) -> None:
     Raises:
         MemberNotFound: there is no live membership. CannotRemoveSelf: that is what ``leave`` is for.
         PrimaryOwner, LastOwner: the owner stays, here or in a workspace of the organization. RoleCeiling: the member is
-        above the actor.
+        above the actor, here or there.
 
     """
     at = places.find(tx.facts, place)
@@ -118,7 +121,8 @@ def remove(tx: Transaction, *, place: PlaceKey, user_id: str) -> None:
     if user_id == tx.actor:
         raise CannotRemoveSelf
     going = _let_go_everywhere(tx, at, membership)
-    _check_touch(tx, at, membership)
+    for each in going:
+        _check_touch(tx, places.find(tx.facts, each.place), each)
     _close_all(tx, place, user_id, going)
 
 
@@ -144,6 +148,15 @@ def _offer(tx: Transaction, place: PlaceKey, values: Mapping[str, Any]) -> Mappi
     given = {name: offer[name] for name in ("role", "permissions", "modules")}
     ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given)
     return offer
+
+
+def _check_reach(tx: Transaction, place: PlaceKey, user: str, expired: Membership | None) -> None:
+    """Return unless the user ranks above the actor, by a role from above, ownership or the expired membership.
+
+    A membership can take away, too: by a role that rules deny things to.
+    """
+    at, now, role = tx.facts.places[place], tx.now.timestamp(), expired.role if expired else ""
+    ceiling.check_touch(tx.facts, tx.rules, now, actor=tx.actor, at=at, user=user, role=role)
 
 
 def _let_in(

@@ -137,14 +137,15 @@ class InvitationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetInviteCode(self, request, context):
-        """The workspace's invite code.
+        """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateInviteCode(self, request, context):
-        """Replaces the code - the old one is dead at once, members stay - or switches joining by code off.
+        """Replaces the code - the old one is dead at once, members stay - or switches joining by code off. ROLE_CEILING as in
+        GetInviteCode, unless it is switched off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,9 +59,11 @@ class InvitationServiceStub:
     somebody who was removed before it was sent, but not after (REMOVED).
     """
     GetInviteCode: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.GetInviteCodeRequest, _invitations_pb2.GetInviteCodeResponse]
-    """The workspace's invite code."""
+    """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does."""
     RotateInviteCode: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.RotateInviteCodeRequest, _invitations_pb2.RotateInviteCodeResponse]
-    """Replaces the code - the old one is dead at once, members stay - or switches joining by code off."""
+    """Replaces the code - the old one is dead at once, members stay - or switches joining by code off. ROLE_CEILING as in
+    GetInviteCode, unless it is switched off.
+    """
     GetJoinInfo: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.GetJoinInfoRequest, _invitations_pb2.GetJoinInfoResponse]
     """What a member tells others so that they can join by the workspace's or the organization's name."""
     JoinByCode: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.JoinByCodeRequest, _invitations_pb2.JoinByCodeResponse]
@@ -103,9 +105,11 @@ class InvitationServiceAsyncStub(InvitationServiceStub):
     somebody who was removed before it was sent, but not after (REMOVED).
     """
     GetInviteCode: _aio.UnaryUnaryMultiCallable[_invitations_pb2.GetInviteCodeRequest, _invitations_pb2.GetInviteCodeResponse]  # type: ignore[assignment]
-    """The workspace's invite code."""
+    """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does."""
     RotateInviteCode: _aio.UnaryUnaryMultiCallable[_invitations_pb2.RotateInviteCodeRequest, _invitations_pb2.RotateInviteCodeResponse]  # type: ignore[assignment]
-    """Replaces the code - the old one is dead at once, members stay - or switches joining by code off."""
+    """Replaces the code - the old one is dead at once, members stay - or switches joining by code off. ROLE_CEILING as in
+    GetInviteCode, unless it is switched off.
+    """
     GetJoinInfo: _aio.UnaryUnaryMultiCallable[_invitations_pb2.GetJoinInfoRequest, _invitations_pb2.GetJoinInfoResponse]  # type: ignore[assignment]
     """What a member tells others so that they can join by the workspace's or the organization's name."""
     JoinByCode: _aio.UnaryUnaryMultiCallable[_invitations_pb2.JoinByCodeRequest, _invitations_pb2.JoinByCodeResponse]  # type: ignore[assignment]
@@ -180,7 +184,7 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invitations_pb2.GetInviteCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invitations_pb2.GetInviteCodeResponse, _abc.Awaitable[_invitations_pb2.GetInviteCodeResponse]]:
-        """The workspace's invite code."""
+        """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does."""
 
     @_abc_1.abstractmethod
     def RotateInviteCode(
@@ -188,7 +192,9 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invitations_pb2.RotateInviteCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invitations_pb2.RotateInviteCodeResponse, _abc.Awaitable[_invitations_pb2.RotateInviteCodeResponse]]:
-        """Replaces the code - the old one is dead at once, members stay - or switches joining by code off."""
+        """Replaces the code - the old one is dead at once, members stay - or switches joining by code off. ROLE_CEILING as in
+        GetInviteCode, unless it is switched off.
+        """
 
     @_abc_1.abstractmethod
     def GetJoinInfo(
