@@ -38,6 +38,7 @@ class Requirement:
     """Why it is none of this project's; empty: it is."""
 
 
+@cache
 def requirements() -> Mapping[str, Requirement]:
     """Return every requirement by its number."""
     rows = yaml.safe_load(TABLE.read_text())

@@ -53,8 +53,8 @@ def make_database(request: pytest.FixtureRequest) -> MakeDatabase:
 
 
 @contextmanager
-def serving(database: Any, bundle: str, state: Mapping[str, Any] = STATE) -> Iterator[Tenants]:
-    """Serve a shipped bundle on a state, for the block."""
+def serving(database: Any, bundle: str | Path, state: Mapping[str, Any] = STATE) -> Iterator[Tenants]:
+    """Serve a shipped bundle, or one at a path, on a state, for the block."""
     with database as url:
         fill(url, state_of(state), read_bundle(BUNDLES / bundle, core_vocabulary()).catalog)
         with Serving(url, BUNDLES / bundle) as server:

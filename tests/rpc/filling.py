@@ -4,12 +4,13 @@ Nothing of the product's own import is used, so what a server answers about the 
 import has tests of its own.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import yaml
-
+from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
 from wsauthz.model.organizations import Organization
 from wsauthz.model.subscriptions import Subscription, SubscriptionStatus
@@ -17,10 +18,11 @@ from wsauthz.model.users import User, UserKind
 from wsauthz.model.workspaces import Branding, Workspace, WorkspaceSettings
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.state_file import State, by_depth, read_state
-from wsauthz.store import memberships, organizations, subscriptions, users, workspaces
+from wsauthz.store import invitations, invite_codes, memberships, organizations, subscriptions, users, workspaces
 from wsauthz.store.database import Connection, Database
 
 _NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_FAR: Final = datetime(2999, 1, 2, 3, 4, 5, tzinfo=UTC)
 _TIMES: Final = {"created_at": _NOW, "updated_at": _NOW}
 _TEXTS: Final = ("domain", "description", "image_url", "website", "phone", "notes", "suspended_reason")
 _SITES: Final = ("x", "facebook", "linkedin", "instagram", "github")
@@ -28,7 +30,22 @@ _SITES: Final = ("x", "facebook", "linkedin", "instagram", "github")
 
 def state_of(records: Mapping[str, Any]) -> State:
     """Return the state that plain lists and mappings describe, as a state file does (formats.md C)."""
-    return read_state(yaml.safe_dump(dict(records)), "yaml")
+    lines = [
+        json.dumps({"kind": kind.removesuffix("s"), **_user_kind(kind, record)}, default=str)
+        for kind, found in records.items()
+        for record in found
+    ]
+    return read_state("\n".join(lines), "jsonl")  # YAML would take seconds for a thousand records
+
+
+def _user_kind(kind: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the record with the kind of a user under the name that it has in JSON Lines."""
+    return {"user_kind" if (kind, key) == ("users", "kind") else key: value for key, value in record.items()}
+
+
+def token_of(invitation_id: str) -> str:
+    """Return the token of a filled-in invitation."""
+    return hashlib.sha256(invitation_id.encode()).hexdigest()
 
 
 def fill(database_url: str, state: State, catalog: Catalog) -> None:
@@ -54,7 +71,11 @@ def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
         }
         organizations.add(connection, Organization(**values))
     for record in by_depth(state.records["workspace"])[0]:
-        workspaces.add(connection, _workspace(record.given, catalog))
+        given = dict(record.given)
+        code = given.pop("invite_code", None)
+        workspaces.add(connection, _workspace(given, catalog))
+        if code is not None:
+            invite_codes.put(connection, given["id"], code, is_enabled=True, now=_NOW)
     for record in state.records["user"]:
         usual: dict[str, Any] = {
             "kind": UserKind.HUMAN,
@@ -74,6 +95,12 @@ def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
         given = record.given
         usual = {"plan_type": catalog.plans[given["plan"]].type, "status": SubscriptionStatus.ACTIVE}
         subscriptions.add(connection, Subscription(**{**usual, "plan_changed_at": _NOW, **given, **_TIMES}))
+    for record in state.records["invitation"]:
+        usual = {"role": catalog.default_workspace_role, "modules": None, "invited_by": "nobody", "expires_at": _FAR}
+        unset: dict[str, Any] = dict.fromkeys(("accepted_at", "accepted_by", "revoked_at"))
+        invitation = Invitation(**{**usual, **unset, **record.given, **_TIMES})
+        hashed = hashlib.sha256(token_of(invitation.id).encode()).hexdigest()
+        invitations.add(connection, invitation, token_hash=hashed)
 
 
 def _workspace(given: Mapping[str, Any], catalog: Catalog) -> Workspace:

@@ -287,7 +287,7 @@ def test_a_repeated_request_gives_the_invitation_without_its_token(dam: Tenants)
 # --- GetInvitation ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("REQ-031")
+@pytest.mark.req("REQ-031", "REQ-034")
 def test_the_holder_of_a_token_sees_what_it_invites_to(dam: Tenants) -> None:
     owner, user, other = dam.user("anna"), dam.user(), dam.user()
     organization = dam.organization(owner, "Acme Inc")

@@ -1,11 +1,13 @@
 """What a server does with calls that no application makes on purpose, and what it tells when something breaks."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -164,6 +166,20 @@ def test_a_process_serves_until_it_is_asked_to_stop(sqlite_url: str) -> None:
         process.start()
         again = process.client("ann").workspaces.GetWorkspace(workspaces_pb2.GetWorkspaceRequest(workspace_id=made.id))
         assert again.workspace == made
+
+
+def test_a_stopped_server_leaves_no_connection_open(postgresql_url: str) -> None:
+    """A poll is nearly always under way when a server that polls all the time is stopped."""
+    connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    url = make_url(postgresql_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as looking:
+        for _ in range(4):
+            with Serving(postgresql_url, BUNDLES / "dam", poll_seconds=0.001) as server:
+                assert server.server.replica.ready
+            deadline = time.monotonic() + 5  # the processes of closed connections take a moment to end
+            while looking.execute(connections).fetchone() != (0,):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
 
 def test_an_actor_in_another_case_of_the_header_is_the_same_header(sqlite_dam: Tenants) -> None:

@@ -300,7 +300,7 @@ def suspend(tenants: Tenants, workspace: str) -> None:
     tenants.operator.states.SuspendWorkspace(request)
 
 
-@pytest.mark.req("REQ-083", "REQ-087", "REQ-134", "REQ-136")
+@pytest.mark.req("REQ-008", "REQ-083", "REQ-087", "REQ-134", "REQ-136")
 def test_a_workspace_comes_with_what_is_effective(dam: Tenants) -> None:
     owner = dam.user("owner")
     parent = dam.workspace(owner, modules=modules("dam")).id
