@@ -1,0 +1,79 @@
+"""Many callers at once, over two processes on PostgreSQL and one on SQLite; first without what protects them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgres import execute
+from tests.processes.arena import Arena, arena
+from tests.processes.races import RACES
+from tests.rpc.conftest import postgresql_database, sqlite_database
+
+TRIES = 20
+FEW = 8
+"""Callers who are enough to show what happens without protection."""
+SOAK_ROUNDS = 20
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def protected(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    """Return servers as they are."""
+    if request.param == "sqlite":
+        with sqlite_database(request.getfixturevalue("sqlite_template")) as url, arena(url, 1) as found:
+            yield found
+    else:
+        server, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgresql_template")
+        with postgresql_database(server, template) as url, arena(url, 2) as found:
+            yield found
+
+
+@pytest.fixture(scope="module")
+def unprotected(postgres_url: str, postgresql_template: str) -> Iterator[Arena]:
+    """Return servers, and a database, without any of the protections."""
+    statements = {each: None for race in RACES.values() for each in race.database}
+    code = {each: None for race in RACES.values() for each in race.code}
+    with postgresql_database(postgres_url, postgresql_template) as url:
+        for statement in statements:
+            execute(url, statement)
+        with arena(url, 2, callers=FEW, without=code) as found:
+            yield found
+
+
+def goes_wrong(found: Arena, name: str) -> bool:
+    """Run a race until it ends badly; calls that are merely refused are not what is meant."""
+    return any(RACES[name].run(found)[0] for _ in range(TRIES))
+
+
+def goes_well(found: Arena, name: str, rounds: int) -> bool:
+    """Run a race so often, and see it end well every time."""
+    outcomes = [RACES[name].run(found) for _ in range(rounds)]
+    assert not [outcome for outcome in outcomes if any(outcome)]
+    return True
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_without_protection_it_goes_wrong(unprotected: Arena, name: str) -> None:
+    assert goes_wrong(unprotected, name)
+
+
+@pytest.mark.req("REQ-020", "REQ-051")
+@pytest.mark.parametrize("name", RACES)
+def test_with_protection_it_goes_well(protected: Arena, name: str) -> None:
+    assert goes_well(protected, name, RACES[name].rounds)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", RACES)
+def test_without_its_own_protection_alone_it_goes_wrong(postgres_url: str, postgresql_template: str, name: str) -> None:
+    race = RACES[name]
+    with postgresql_database(postgres_url, postgresql_template) as url:
+        for statement in race.database:
+            execute(url, statement)
+        with arena(url, 2, callers=FEW, without=race.code) as found:
+            assert goes_wrong(found, name)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", RACES)
+def test_with_protection_it_always_goes_well(protected: Arena, name: str) -> None:
+    assert goes_well(protected, name, SOAK_ROUNDS * RACES[name].rounds)

@@ -1,0 +1,98 @@
+"""Takes protections off a server that a test starts with this folder on PYTHONPATH, to see what they are good for.
+
+``WSAUTHZ_TEST_WITHOUT`` names them, with commas between.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import ModuleType
+from typing import Any, Final
+
+from sqlalchemy import Connection, update
+
+from wsauthz.replica import writing
+from wsauthz.store import invitations, invite_codes, revisions, tables, workspaces
+
+_HESITATION_SECONDS: Final = 0.005
+"""How much longer a transaction takes from deciding to writing: else hardly two of them would meet."""
+
+
+def put(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
+    """Put a function in place of one that must be there."""
+    assert callable(getattr(module, name))
+    setattr(module, name, function)
+
+
+def lock() -> None:
+    """Let go of the revision row at once, and decide on whatever facts there are."""
+    advance = revisions.advance
+
+    def advance_and_let_go(connection: Connection) -> Any:
+        taken = advance(connection)
+        connection.exec_driver_sql("COMMIT")
+        return taken
+
+    def as_it_is(replica: Any, _connection: Any, _revision: Any) -> Any:
+        return replica.facts, replica.rules
+
+    record = revisions.record
+
+    def record_late(*arguments: Any) -> None:
+        time.sleep(_HESITATION_SECONDS)
+        record(*arguments)
+
+    put(revisions, "advance", advance_and_let_go)
+    put(revisions, "record", record_late)
+    put(writing, "_caught_up", as_it_is)
+    put(writing, "needs_reload", lambda *_: True)
+
+
+def invitation() -> None:
+    """Spend an invitation whatever has become of it."""
+
+    def accept(connection: Connection, invitation_id: str, *, accepted_by: str, now: datetime) -> bool:
+        spent = update(tables.invitations).where(tables.invitations.c.id == invitation_id)
+        connection.execute(spent.values(accepted_at=now, accepted_by=accepted_by))
+        return True
+
+    put(invitations, "accept", accept)
+
+
+def owner() -> None:
+    """Pass a workspace on whoever owns it."""
+
+    def pass_on(connection: Connection, workspace_id: str, *, owner: str, to: str, now: datetime) -> bool:
+        del owner
+        passed = update(tables.workspaces).where(tables.workspaces.c.id == workspace_id)
+        connection.execute(passed.values(owner_user_id=to, updated_at=now))
+        return True
+
+    put(workspaces, "pass_on", pass_on)
+
+
+def code() -> None:
+    """Remember what an invite code opens."""
+    find = invite_codes.find_workspace
+    remembered: dict[str, str | None] = {}
+
+    @functools.wraps(find)
+    def find_once(connection: Connection, code: str) -> str | None:
+        if code not in remembered:
+            remembered[code] = find(connection, code)
+        return remembered[code]
+
+    put(invite_codes, "find_workspace", find_once)
+
+
+PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
+    "lock": lock,
+    "invitation": invitation,
+    "owner": owner,
+    "code": code,
+}
+
+for name in filter(None, os.environ.get("WSAUTHZ_TEST_WITHOUT", "").split(",")):
+    PROTECTIONS[name]()
