@@ -11,7 +11,6 @@ from wsgiref.simple_server import WSGIServer
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from wsauthz.metrics import Metrics
@@ -189,6 +188,8 @@ class Server:
         generic: Any = _GenericOnly(server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, generic)
         if self.settings.reflection:
+            from grpc_reflection.v1alpha import reflection  # noqa: PLC0415 - off unless asked for, and slow to load
+
             names = (*service_names(), health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), generic)
 

@@ -160,6 +160,22 @@ def test_the_newest_migration_is_the_one_that_a_start_looks_for(database_url: st
     assert migrations.check(database_url) == []
 
 
+def test_a_command_is_told_the_same_without_alembic(database_url: str) -> None:
+    assert schema.check(database_url) == []
+    with closing(Database(database_url)) as database, database.write() as connection:
+        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
+    assert schema.check(database_url) == migrations.check_revision(database_url) != []
+
+
+def test_a_command_is_told_that_there_is_no_schema_yet(empty_database_url: str) -> None:
+    assert schema.check(empty_database_url) == migrations.check_revision(empty_database_url) != []
+
+
+def test_a_command_that_finds_no_file_does_not_make_it(tmp_path: Path) -> None:
+    assert schema.check(f"sqlite:///{tmp_path / 'x.db'}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ensuring_the_schema_makes_it(empty_database_url: str) -> None:
     schema.ensure(empty_database_url)
     assert migrations.check(empty_database_url) == []

@@ -12,7 +12,7 @@ from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
-from wsauthz.store import migrations
+from wsauthz.store import schema
 from wsauthz.store.database import Database, UnusableUrl
 
 _WAIT_SECONDS: Final = 30.0
@@ -52,7 +52,7 @@ def opened(url: str) -> Iterator[Database]:
 
     """
     try:
-        problems = migrations.check_revision(url)
+        problems = schema.check(url)
         database = Database(url, wait_seconds=_WAIT_SECONDS)
     except UnusableUrl as unusable:
         raise Failed(str(unusable)) from None

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - re-exported: the type that queries take
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
@@ -181,7 +180,7 @@ def _postgresql_engine(url: URL, *, read_only: bool, connections: int, wait_seco
         hide_parameters=True,
     )
 
-    def connected(connection: psycopg.Connection[Any], _record: Any) -> None:
+    def connected(connection: Any, _record: Any) -> None:
         autocommit = connection.autocommit
         connection.autocommit = True
         connection.execute(f"SET statement_timeout = {milliseconds * (1 if not read_only else 10)}".encode())

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from importlib import import_module
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from wsauthz.store import rows
 from wsauthz.store.tables import entries
-
-_INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +33,8 @@ def enter(connection: Connection, user_id: str, workspace_id: str, *, now: datet
     One statement, because nobody holds the revision row meanwhile. An entry never moves back: of two at once the later
     one stays, whichever is written first.
     """
-    new = _INSERT[connection.dialect.name](entries).values(
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # the other one is never loaded
+    new = dialect.insert(entries).values(
         user_id=user_id, workspace_id=workspace_id, entered_at=now, previous_entered_at=None
     )
     connection.execute(

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Index, PrimaryKeyConstraint
 
 from wsauthz.model.errors import AlreadyMember, EmailTaken, IdTaken, Refused, SlugTaken, Unavailable
@@ -29,13 +28,6 @@ _TROUBLE: Final = frozenset(
 )
 """Of SQLite's errors those that are about the storage; a mistake in a statement is not."""
 
-_POSTGRESQL_TROUBLE: Final = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.IdleInTransactionSessionTimeout,
-    psycopg.errors.ReadOnlySqlTransaction,  # how a standby refuses writes
-)
-
 
 def refusal(error: BaseException, parameters: Any) -> Refused | None:
     """Return the refusal that an error of a driver stands for; None if it is a mistake in the program."""
@@ -46,12 +38,12 @@ def refusal(error: BaseException, parameters: Any) -> Refused | None:
 
 
 def _constraint(error: BaseException) -> str:
-    if isinstance(error, psycopg.IntegrityError):
-        return error.diag.constraint_name or ""
-    if isinstance(error, sqlite3.IntegrityError):
+    if isinstance(error, sqlite3.Error):
         found = re.fullmatch(r"UNIQUE constraint failed: (.+)", str(error))
         return _BY_COLUMNS.get(found[1], "") if found else ""
-    return ""
+    import psycopg  # noqa: PLC0415 - loading it costs an eighth of a second, and on SQLite nobody needs it
+
+    return error.diag.constraint_name or "" if isinstance(error, psycopg.IntegrityError) else ""
 
 
 def _taken(name: str, values: Mapping[str, Any]) -> Refused | None:
@@ -70,7 +62,15 @@ def _taken(name: str, values: Mapping[str, Any]) -> Refused | None:
 def _is_trouble(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
         return (getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE) in _TROUBLE
-    return isinstance(error, _POSTGRESQL_TROUBLE)
+    import psycopg  # noqa: PLC0415 - see above
+
+    trouble = (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        psycopg.errors.IdleInTransactionSessionTimeout,
+        psycopg.errors.ReadOnlySqlTransaction,  # how a standby refuses writes
+    )
+    return isinstance(error, trouble)
 
 
 def _unique_columns() -> dict[str, str]:

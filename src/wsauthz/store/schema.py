@@ -1,10 +1,12 @@
 """Whether a database has the schema of this program, told without Alembic, whose import costs half a second."""
 
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import inspect, text
 
-from wsauthz.store.database import Database
+from wsauthz.store.database import Connection, Database
 
 HEAD: Final = "0001"
 """The newest migration; a test compares it with the scripts."""
@@ -19,19 +21,44 @@ def ensure(url: str) -> None:
         as ``migrations.upgrade``.
 
     """
-    if _version(url) != HEAD:
+    database = Database(url)
+    try:
+        found = _version(database.write())  # reading would fail on an SQLite file that is not there yet
+    finally:
+        database.close()
+    if found != HEAD:
         from wsauthz.store import migrations  # noqa: PLC0415 - see above
 
         migrations.upgrade(url)
 
 
-def _version(url: str) -> str | None:
+def check(url: str) -> list[str]:
+    """Return what keeps this program from working with the database, a sentence each; it changes nothing.
+
+    Raises:
+        as ``migrations.check_revision``.
+
+    """
+    if _found(url) == HEAD:
+        return []
+    from wsauthz.store import migrations  # noqa: PLC0415 - see above
+
+    return migrations.check_revision(url)
+
+
+def _found(url: str) -> str | None:
     database = Database(url)
     try:
-        with database.write() as connection:  # reading would fail on an SQLite file that is not there yet
-            if not inspect(connection).has_table(VERSION_TABLE):
-                return None
-            found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-            return found
+        if database.is_sqlite and not Path(str(database.url.database)).exists():
+            return None  # reading it would make it
+        return _version(database.read())
     finally:
         database.close()
+
+
+def _version(lent: AbstractContextManager[Connection]) -> str | None:
+    with lent as connection:
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+        return found
