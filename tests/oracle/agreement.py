@@ -112,15 +112,17 @@ def reverse_differences(world: World, facts: Facts, question: Question, *, page:
     return wrong
 
 
-def _pages(ask_after: Callable[[str], tuple[list[str], bool]]) -> list[str]:
+def _pages(ask_after: Callable[[str], tuple[list[str], str]]) -> list[str]:
     found: list[str] = []
-    more = True
-    while more:
-        page, more = ask_after(found[-1] if found else "")
-        assert not more or page
+    after = ""
+    while True:
+        page, following = ask_after(after)
+        assert not following or following > after
         assert not set(page) & set(found)
         found += page
-    return found
+        if not following:
+            return found
+        after = following
 
 
 def access_differences(world: World, facts: Facts, subject: str, place: PlaceKey, now: float = NOW) -> list[str]:
@@ -189,6 +191,7 @@ def picture(facts: Facts) -> dict[str, Any]:
         "users": dict(facts.users),
         "deactivated": set(facts.deactivated),
         "grants": {user: {place.key: grant for place, grant in held.items()} for user, held in facts.grants.items()},
+        "workspaces": list(facts.workspaces),
         "owned": {user: {place.key for place in owned} for user, owned in facts.owned.items()},
         "roles": +facts.roles,
     }

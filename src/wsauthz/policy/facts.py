@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sortedcontainers import SortedDict
+from sortedcontainers import SortedDict, SortedList
 
 from wsauthz.model.places import PLATFORM, PlaceKey, State
 from wsauthz.model.subscriptions import LAPSED
@@ -104,6 +104,8 @@ class Facts:
     def __init__(self) -> None:
         self.platform = Place(PLATFORM, None)
         self.places: dict[PlaceKey, Place] = {PLATFORM: self.platform}
+        self.workspaces: SortedList[str] = SortedList()
+        """The ids of the workspaces among the places; no decision looks at them, lists do."""
         self.users: SortedDict[str, bool] = SortedDict()
         """Every known user, and whether it is active."""
         self.deactivated: set[str] = set()
@@ -211,6 +213,8 @@ class Facts:
         if place is None:
             place = self.places[key] = Place(key, above)
             above.children[place] = None
+            if key[0] == "workspace":
+                self.workspaces.add(key[1])
         return place
 
     def _own(self, place: Place, owner: str | None) -> None:
@@ -236,6 +240,8 @@ class Facts:
         place = self.places.pop(key, None)
         if place is None:
             return
+        if key[0] == "workspace":
+            self.workspaces.remove(key[1])
         for child in list(place.children):
             self._remove(child.key)
         for user in place.members:

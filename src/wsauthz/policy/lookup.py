@@ -1,13 +1,30 @@
-"""The reverse questions: where may a user do something, and who may do it here. Always equal to asking one by one."""
+"""The reverse questions: where may a user do something, and who may do it here. Always equal to asking one by one.
 
-from bisect import bisect_right
-from collections.abc import Iterator
-from heapq import merge
+One call looks at a limited number of candidates, a few milliseconds' worth, so that it never holds the event loop for
+longer; a page may therefore have fewer items than were asked for, even none, although there are more.
+"""
+
+from collections.abc import Collection
+from typing import Final
 
 from wsauthz.model.places import PlaceKey
+from wsauthz.policy.candidates import Subjects, workspaces_below
 from wsauthz.policy.decision import Question, allowing
 from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.rules import STATES
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.terms import ANY_STATE
+
+Page = tuple[list[str], str]
+"""Ids, sorted, and the id to go on after; an empty one says that there are no more."""
+
+MOST_DECIDED: Final = 1_001
+"""Decisions in one call: one more than the largest page has items, to know whether another page follows."""
+_MOST_LOOKED_AT: Final = 4_000
+"""Users looked at in one call; to look at one is much less than to decide."""
+_AT_ONCE: Final = 500
+_DEEPEST: Final = 17
+"""How far above a place a role can be held: sixteen workspaces, an organization and the platform are at most so far."""
 
 
 def workspaces(
@@ -21,8 +38,8 @@ def workspaces(
     required_module: str = "",
     after: str = "",
     limit: int,
-) -> tuple[list[str], bool]:
-    """Return up to ``limit`` workspace ids after ``after``, sorted, and whether there are more.
+) -> Page:
+    """Return up to ``limit`` ids of workspaces after ``after``.
 
     Raises:
         UnknownResource, UnknownAction: as in a decision.
@@ -30,23 +47,21 @@ def workspaces(
     """
     kind, object_id = rules.type_of(resource, action)
     if facts.users.get(subject) is False:
-        return [], False
+        return [], ""
+    places, following = workspaces_below(facts, _useful(facts, rules, subject, kind.name, action), after)
+
+    def is_allowed(place: Place) -> bool:
+        return (
+            allowing(facts, rules, now, Question(subject, place, kind, action, object_id, required_module)) is not None
+        )
+
     found: list[str] = []
-    for place in reachable(facts, subject, after):
-        if allowing(facts, rules, now, Question(subject, place, kind, action, object_id, required_module)) is None:
-            continue
-        if len(found) == limit:
-            return found, True
-        found.append(place.key[1])
-    return found, False
-
-
-def reachable(facts: Facts, subject: str, after: str = "") -> list[Place]:
-    """Return every workspace where the subject might hold a role, with an id after ``after``, by id."""
-    roots = {*facts.grants.get(subject, ()), *facts.owned.get(subject, ())}
-    tops = [root for root in roots if not any(above in roots for above in root.chain[1:])]
-    places = (place for top in tops for place in top.below())
-    return sorted((p for p in places if p.key[0] == "workspace" and p.key[1] > after), key=lambda place: place.key[1])
+    for place in places[:MOST_DECIDED]:
+        if is_allowed(place):
+            if len(found) == limit:
+                return found, found[-1]
+            found.append(place.key[1])
+    return found, places[MOST_DECIDED - 1].key[1] if len(places) > MOST_DECIDED else following
 
 
 def subjects(
@@ -60,8 +75,8 @@ def subjects(
     required_module: str = "",
     after: str = "",
     limit: int,
-) -> tuple[list[str], bool]:
-    """Return up to ``limit`` user ids after ``after``, sorted, and whether there are more; none for an unknown place.
+) -> Page:
+    """Return up to ``limit`` ids of users after ``after``; none for an unknown place.
 
     Raises:
         UnknownResource, UnknownAction: as in a decision.
@@ -69,30 +84,45 @@ def subjects(
     """
     kind, object_id = rules.type_of(resource, action)
     at = facts.places.get(place)
-    found: list[str] = []
     if at is None:
-        return found, False
-    for user in candidates(facts, at, after):
-        if facts.users.get(user) is False:
-            continue
-        if allowing(facts, rules, now, Question(user, at, kind, action, object_id, required_module)) is None:
-            continue
-        if len(found) == limit:
-            return found, True
-        found.append(user)
-    return found, False
+        return [], ""
+
+    def question(subject: str) -> Question:
+        return Question(subject, at, kind, action, object_id, required_module)
+
+    candidates = Subjects(facts, rules, now, question(""))
+    found: list[str] = []
+    decided = 0
+    for _ in range(_MOST_LOOKED_AT // _AT_ONCE):
+        some, following = candidates.after(after, _AT_ONCE)
+        for user in some:
+            if decided == MOST_DECIDED:
+                return found, after
+            decided += 1
+            after = user
+            if facts.users.get(user) is False or allowing(facts, rules, now, question(user)) is None:
+                continue
+            if len(found) == limit:
+                return found, found[-1]
+            found.append(user)
+        after = following
+        if not following:
+            break
+    return found, after
 
 
-def candidates(facts: Facts, at: Place, after: str = "") -> Iterator[str]:
-    """Yield, sorted and once each, every user who might hold a role in the place, after ``after``."""
-    sources: list[Iterator[str]] = [
-        iter(place.members[bisect_right(place.members, after) :]) for place in at.chain if place.members
-    ]
-    sources.append(iter(sorted({place.owner for place in at.chain if place.owner is not None and place.owner > after})))
-    if at is facts.platform:  # everybody holds role:everyone there
-        sources.append(facts.users.irange(after, inclusive=(False, False)))
-    last = after
-    for user in merge(*sources):
-        if user != last:
-            last = user
-            yield user
+def _useful(facts: Facts, rules: Ruleset, subject: str, kind: str, action: str) -> Collection[Place]:
+    """Return where the subject holds what could allow the action, there or somewhere below."""
+    rows = [rules.rows(kind, action, state) for state in STATES[ANY_STATE]]
+    nodes = {node for found in rows for node, rules_of in found.items() if any(row.allows for row in rules_of)}
+    known: dict[tuple[str, tuple[str, ...]], bool] = {}
+
+    def gives(role: str, permissions: tuple[str, ...]) -> bool:
+        key = (role, permissions)
+        if key not in known:
+            known[key] = any(not nodes.isdisjoint(rules.given(*key, distance)) for distance in range(_DEEPEST + 1))
+        return known[key]
+
+    places = {place for place, grant in facts.grants.get(subject, {}).items() if gives(grant.role, grant.permissions)}
+    role = rules.catalog.ownership_role
+    return places | facts.owned.get(subject, set()) if role is not None and gives(role, ()) else places

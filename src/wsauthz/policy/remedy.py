@@ -1,21 +1,18 @@
 """What would fix a denial: which RPC, where, the smallest role that would do, and who may do it."""
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from wsauthz.model.places import State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Reason, Role
-from wsauthz.policy.decision import Decision, Question, allowing, decide, has_module, matching
+from wsauthz.policy.decision import Decision, Question, decide, has_module, matching
 from wsauthz.policy.facts import Facts, Place
-from wsauthz.policy.lookup import candidates
+from wsauthz.policy.lookup import subjects
 from wsauthz.policy.ruleset import Ruleset
 
 MOST_USERS: Final = 10
 """User ids in a remedy."""
-_MOST_ASKED: Final = 10_000
-"""Candidates looked at for them, so that one question cannot hold the loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +67,8 @@ def helpers(facts: Facts, rules: Ruleset, now: float, *, found: Remedy, asker: s
     may_list = decide(facts, rules, now, subject=asker, place=found.place.key, resource="member", action="view")
     if not may_list.allowed:
         return []
-    kind, _ = rules.type_of(resource, action)
-    able = (
-        user
-        for user in islice(candidates(facts, place), _MOST_ASKED)
-        if facts.users.get(user) is not False
-        and allowing(facts, rules, now, Question(user, place, kind, action, "", "")) is not None
-    )
-    return list(islice(able, MOST_USERS))
+    able, _ = subjects(facts, rules, now, place=place.key, resource=resource, action=action, limit=MOST_USERS)
+    return able
 
 
 def smallest_role(rules: Ruleset, question: Question) -> Role | None:

@@ -83,7 +83,7 @@ class AccessQueries:
     def LookupWorkspaces(self, request: pb.LookupWorkspacesRequest, by: Caller) -> pb.LookupWorkspacesResponse:
         """List where the subject may do it."""
         replica = self.replica
-        found, more = lookup.workspaces(
+        found, following = lookup.workspaces(
             replica.facts,
             replica.rules,
             replica.now(),
@@ -96,7 +96,7 @@ class AccessQueries:
         )
         return pb.LookupWorkspacesResponse(
             workspace_ids=found,
-            next_page_token=self.pages.token(by, request, found[-1]) if more else "",
+            next_page_token=self.pages.token(by, request, following),
             revision=replica.token,
             policy_version=replica.policy.bundle.version,
         )
@@ -107,7 +107,7 @@ class AccessQueries:
         replica = self.replica
         place = place_of(request)
         resource = check_resource(request.resource)
-        found, more = lookup.subjects(
+        found, following = lookup.subjects(
             replica.facts,
             replica.rules,
             replica.now(),
@@ -120,7 +120,7 @@ class AccessQueries:
         )
         return pb.LookupSubjectsResponse(
             user_ids=found,
-            next_page_token=self.pages.token(by, request, found[-1]) if more else "",
+            next_page_token=self.pages.token(by, request, following),
             revision=replica.token,
             policy_version=replica.policy.bundle.version,
         )

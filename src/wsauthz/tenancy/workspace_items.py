@@ -1,6 +1,6 @@
 """Workspaces as items of lists, page by page: who is where comes from the facts, names from the database."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,8 +17,9 @@ from wsauthz.tenancy.transaction import Reading
 _LEAST_AT_ONCE: Final = 100
 _MOST_AT_ONCE: Final = 1_000
 
-Find = Callable[[Facts, Ruleset, float], Iterable[Place]]
-"""Where the items of a list may be; called once for a page, on the loop."""
+Find = Callable[[Facts, Ruleset, float, str], tuple[list[Place], str]]
+"""The next workspaces after an id that may be items of a list, by id, and the id to go on after, if any; called on the
+loop, so it looks at a limited number of them."""
 
 Keep = Callable[[Facts, Ruleset, float, Place], bool]
 """Whether a workspace found there is in the list; called on the loop, for as many as a page needs."""
@@ -49,12 +50,8 @@ def page(
     """Return the next items of a list, and whether there are more; takes as many steps as the query needs."""
     part = query.strip().casefold()
 
-    def candidates(facts: Facts, rules: Ruleset, now: float) -> list[str]:
-        keys = (place.key for place in find(facts, rules, now))
-        return sorted(identifier for kind, identifier in keys if kind == "workspace" and identifier > after)
-
     found: list[Item] = []
-    for some in _batches(reading.on_loop(candidates), _MOST_AT_ONCE if part else max(limit + 1, _LEAST_AT_ONCE)):
+    for some in _candidates(reading, find, after, _MOST_AT_ONCE if part else max(limit + 1, _LEAST_AT_ONCE)):
         kept = reading.on_loop(partial(_kept, keep, some))
         found += [item for item in show(reading, kept, current) if part in item.name.casefold() or part in item.slug]
         if len(found) > limit:
@@ -62,8 +59,19 @@ def page(
     return found[:limit], len(found) > limit
 
 
-def _batches(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+def _candidates(reading: Reading, find: Find, after: str, size: int) -> Iterator[Sequence[str]]:
+    """Yield ids of workspaces that may be in a list, by id, so many at a time."""
+
+    def look(facts: Facts, rules: Ruleset, now: float) -> tuple[list[str], str]:
+        places, following = find(facts, rules, now, after)
+        return [place.key[1] for place in places], following
+
+    while True:
+        ids, following = reading.on_loop(look)
+        yield from (ids[start : start + size] for start in range(0, len(ids), size))
+        if not following:
+            return
+        after = following
 
 
 def _kept(keep: Keep, ids: Sequence[str], facts: Facts, rules: Ruleset, now: float) -> list[str]:

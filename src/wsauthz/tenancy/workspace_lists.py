@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from wsauthz.model.organizations import Organization
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.model.workspaces import Workspace
+from wsauthz.policy.candidates import MOST_PLACES, workspaces_below
 from wsauthz.policy.decision import decide, held
 from wsauthz.policy.facts import Facts, Place
-from wsauthz.policy.lookup import reachable
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import organizations as organization_rows
 from wsauthz.store import workspaces as workspace_rows
@@ -57,8 +57,10 @@ def of_user(
     """
     actor = reading.actor
 
-    def find(facts: Facts, _rules: Ruleset, _now: float) -> Iterable[Place]:
-        return reachable(facts, actor, after) if include_inherited else own(facts, actor)
+    def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[list[Place], str]:
+        if not include_inherited:
+            return _after(own(facts, actor), after)
+        return workspaces_below(facts, {*facts.grants.get(actor, ()), *facts.owned.get(actor, ())}, after)
 
     def keep(facts: Facts, rules: Ruleset, now: float, place: Place) -> bool:
         counts = _is_own(facts, actor, place) or bool(held(facts, rules, now, actor, place, None))
@@ -90,12 +92,14 @@ def of_organization(reading: Reading, *, organization_id: str, after: str = "", 
     actor = reading.actor
     place: PlaceKey = ("organization", organization_id)
 
-    def find(facts: Facts, rules: Ruleset, now: float) -> Iterable[Place]:
+    def find(facts: Facts, rules: Ruleset, now: float, after: str) -> tuple[list[Place], str]:
         roof = facts.places.get(place)
         if roof is None:
-            return ()
+            return [], ""
         asked = decide(facts, rules, now, subject=actor, place=place, resource="organization", action="list_workspaces")
-        return roof.below() if asked.allowed else (each for each in own(facts, actor) if roof in each.chain)
+        if asked.allowed:
+            return workspaces_below(facts, [roof], after)
+        return _after((each for each in own(facts, actor) if roof in each.chain), after)
 
     return page(reading, find, _keep_all, after=after, limit=limit)
 
@@ -104,9 +108,14 @@ def children(reading: Reading, *, workspace_id: str, after: str = "", limit: int
     """Return up to ``limit`` children that the actor may view, by id, after an id, and whether there are more."""
     actor = reading.actor
 
-    def find(facts: Facts, _rules: Ruleset, _now: float) -> Iterable[Place]:
+    def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[list[Place], str]:
         parent = facts.places.get(("workspace", workspace_id))
-        return parent.children if parent else ()
+        if parent is None:
+            return [], ""
+        if len(parent.children) <= MOST_PLACES:
+            return _after(parent.children, after)
+        below, following = workspaces_below(facts, [parent], after)
+        return [place for place in below if place.parent is parent], following
 
     def keep(facts: Facts, rules: Ruleset, now: float, place: Place) -> bool:
         return _may(facts, rules, now, "view", actor=actor, place=place.key)
@@ -150,6 +159,11 @@ def own(facts: Facts, user: str) -> set[Place]:
     """Return the workspaces that the user is a member or the primary owner of."""
     found = {*facts.grants.get(user, ()), *facts.owned.get(user, ())}
     return {place for place in found if place.key[0] == "workspace"}
+
+
+def _after(places: Iterable[Place], after: str) -> tuple[list[Place], str]:
+    """Return those with ids after ``after``, by id, all of them at once."""
+    return sorted((place for place in places if place.key[1] > after), key=lambda place: place.key[1]), ""
 
 
 def _is_own(facts: Facts, user: str, place: Place) -> bool:

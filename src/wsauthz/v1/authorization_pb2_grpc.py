@@ -110,14 +110,15 @@ class AuthorizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LookupWorkspaces(self, request, context):
-        """Every workspace where Check would allow the subject, by id.
+        """Every workspace where Check would allow the subject, by id. One call looks at some thousands of candidates at most, so
+        a page may have fewer items than were asked for, even none; only one without next_page_token is the last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LookupSubjects(self, request, context):
-        """Every user whom Check would allow in the place, by id.
+        """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,9 +46,11 @@ class AuthorizationServiceStub:
     Explain: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.ExplainRequest, _authorization_pb2.ExplainResponse]
     """The decision, every step that led to it, and who could change it; for people."""
     LookupWorkspaces: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.LookupWorkspacesRequest, _authorization_pb2.LookupWorkspacesResponse]
-    """Every workspace where Check would allow the subject, by id."""
+    """Every workspace where Check would allow the subject, by id. One call looks at some thousands of candidates at most, so
+    a page may have fewer items than were asked for, even none; only one without next_page_token is the last.
+    """
     LookupSubjects: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.LookupSubjectsRequest, _authorization_pb2.LookupSubjectsResponse]
-    """Every user whom Check would allow in the place, by id."""
+    """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
 
 @_typing.type_check_only
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
@@ -64,9 +66,11 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     Explain: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ExplainRequest, _authorization_pb2.ExplainResponse]  # type: ignore[assignment]
     """The decision, every step that led to it, and who could change it; for people."""
     LookupWorkspaces: _aio.UnaryUnaryMultiCallable[_authorization_pb2.LookupWorkspacesRequest, _authorization_pb2.LookupWorkspacesResponse]  # type: ignore[assignment]
-    """Every workspace where Check would allow the subject, by id."""
+    """Every workspace where Check would allow the subject, by id. One call looks at some thousands of candidates at most, so
+    a page may have fewer items than were asked for, even none; only one without next_page_token is the last.
+    """
     LookupSubjects: _aio.UnaryUnaryMultiCallable[_authorization_pb2.LookupSubjectsRequest, _authorization_pb2.LookupSubjectsResponse]  # type: ignore[assignment]
-    """Every user whom Check would allow in the place, by id."""
+    """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
 
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -115,7 +119,9 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.LookupWorkspacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_pb2.LookupWorkspacesResponse, _abc.Awaitable[_authorization_pb2.LookupWorkspacesResponse]]:
-        """Every workspace where Check would allow the subject, by id."""
+        """Every workspace where Check would allow the subject, by id. One call looks at some thousands of candidates at most, so
+        a page may have fewer items than were asked for, even none; only one without next_page_token is the last.
+        """
 
     @_abc_1.abstractmethod
     def LookupSubjects(
@@ -123,6 +129,6 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.LookupSubjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_pb2.LookupSubjectsResponse, _abc.Awaitable[_authorization_pb2.LookupSubjectsResponse]]:
-        """Every user whom Check would allow in the place, by id."""
+        """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
 
 def add_AuthorizationServiceServicer_to_server(servicer: AuthorizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
