@@ -3,13 +3,13 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Dialect, Table, insert
 from sqlalchemy.dialects import sqlite
 
 import bench.dataset
@@ -35,7 +35,7 @@ def path_of(data: Dataset) -> Path:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("PRAGMA cache_size = -1000000")  # kilobytes
-        for table, rows in _rows(data):
+        for table, rows in rows_of(data):
             _fill(connection, table, rows)
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -57,9 +57,14 @@ def _fill(connection: sqlite3.Connection, table: Table, rows: Iterator[Values]) 
         return
     dialect = sqlite.dialect(paramstyle="named")
     statement = str(insert(table).values(dict.fromkeys(first)).compile(dialect=dialect))
+    connection.executemany(statement, map(stored_values(table, first, dialect), (first, *rows)))
+
+
+def stored_values(table: Table, names: Iterable[str], dialect: Dialect) -> Callable[[Values], Values]:
+    """Return what makes of a row's values those that SQLAlchemy would give to the driver."""
     processors = {
         name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)
-        for name in first
+        for name in names
     }
     known: dict[tuple[str, str], Any] = {}
 
@@ -74,10 +79,11 @@ def _fill(connection: sqlite3.Connection, table: Table, rows: Iterator[Values]) 
             known[key] = processors[name](value)
         return known[key]
 
-    connection.executemany(statement, map(stored, (first, *rows)))
+    return stored
 
 
-def _rows(data: Dataset) -> Iterator[tuple[Table, Iterator[Values]]]:
+def rows_of(data: Dataset) -> Iterator[tuple[Table, Iterator[Values]]]:
+    """Yield every table with its rows, in an order in which they can be stored."""
     times = {"created_at": _LONG_AGO, "updated_at": _LONG_AGO}
     person = {"kind": UserKind.HUMAN, "email": None, "email_verified": False, "default_workspace_id": None, **times}
     yield tables.users, ({**values, **person} for values in data.users)

@@ -100,8 +100,15 @@ def add(connection: Connection, nouns: Sequence[Any]) -> None:
         AlreadyExists: one of them is there, or what is unique about it.
 
     """
-    if nouns:
-        connection.execute(insert(_TABLES[type(nouns[0])]), [_values(noun) for noun in nouns])
+    if not nouns:
+        return
+    table = _TABLES[type(nouns[0])]
+    if connection.dialect.name == "postgresql":
+        from wsauthz.store.copying import copy  # noqa: PLC0415 - it loads psycopg, which nobody needs on SQLite
+
+        copy(connection, table, tuple(field.name for field in fields(nouns[0])), nouns)
+    else:
+        connection.execute(insert(table), [_values(noun) for noun in nouns])
 
 
 def change(connection: Connection, nouns: Sequence[Any]) -> None:
