@@ -152,6 +152,22 @@ def test_slugs_are_unique_in_an_organization(dam: Tenants) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "SLUG_TAKEN")
 
 
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Marketing\u2014Team", "marketing-team"),
+        ("East\u00b7West", "east-west"),
+        ("\u65e5\u672cx\u65e5\u672cy", "x-y"),
+        ("Caf\u00e9 Noir", "caf-noir"),
+        ("Cafe\u0301 Noir", "cafe-noir"),
+        ("  --A__B--  ", "a-b"),
+        ("\u65e5\u672c", "workspace"),
+    ],
+)
+def test_in_a_slug_everything_else_becomes_one_dash(dam: Tenants, name: str, slug: str) -> None:
+    assert create(dam, dam.user(), name=name).workspace.slug == slug
+
+
 def test_slugs_of_other_organizations_and_of_deleted_workspaces_are_free(dam: Tenants) -> None:
     owner = dam.user()
     first, second = dam.organization(owner).id, dam.organization(owner).id
