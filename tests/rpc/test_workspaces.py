@@ -4,6 +4,7 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.rpc.tables import found, json_of
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.serving import Refusal, refusal
 from wsauthz.v1 import memberships_pb2, organizations_pb2, places_pb2, workspace_states_pb2
@@ -415,6 +416,25 @@ def test_reading_does_not_touch_the_time_of_change(dam: Tenants) -> None:
     workspace = dam.workspace(owner).id
     first = get(dam, owner, workspace).workspace.updated_at
     assert get(dam, owner, workspace).workspace.updated_at == first
+
+
+@pytest.mark.req("REQ-059")
+def test_who_analyses_hears_of_it_by_a_change(dam: Tenants) -> None:
+    """Analysis lives elsewhere: the epoch is told with the revision that made it, and only then."""
+
+    def told(revision: str) -> list[Any]:
+        rows = found(dam, f"SELECT * FROM changes WHERE revision = {revision.partition('.')[2]} AND kind = 'unrelated'")
+        return [values for row in rows if (values := json_of(row["values"]))]
+
+    owner = dam.user()
+    made = dam.workspace(owner, "Old Name")
+    assert told(update(dam, owner, made.id, notes="Nothing to do with it").revision) == []
+    renamed = update(dam, owner, made.id, name="New Name")
+    assert told(renamed.revision) == [{"workspace_id": made.id, "analysis_epoch": 1}]
+    both = update(
+        dam, owner, made.id, "name", "settings.features", name="Newer", settings=features(child_workspaces=True)
+    )
+    assert told(both.revision) == [{"workspace_id": made.id, "analysis_epoch": 2}]
 
 
 @pytest.mark.req("REQ-059")
