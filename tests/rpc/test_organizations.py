@@ -241,7 +241,7 @@ def test_a_slug_has_at_most_100_characters(oneglanse: Tenants) -> None:
     owner = oneglanse.user()
     organization = oneglanse.organization(owner).id
     workspace = oneglanse.workspace(owner, organization_id=organization).id
-    long = rename(oneglanse, owner, organization, "\N{LATIN SMALL LIGATURE FFI}" * 255, workspace_id=workspace)
+    long = rename(oneglanse, owner, organization, "m" * 255, workspace_id=workspace)
     assert len(long.organization.slug) == 100
     assert long.organization.slug.endswith(f"-{slugify(workspace, '')}")
     assert len(rename(oneglanse, owner, organization, "x" * 255).organization.slug) <= 100

@@ -122,6 +122,19 @@ def test_a_stranger_is_told_the_same_as_of_nobody(dam: Tenants) -> None:
     )
 
 
+def test_who_adds_somebody_is_not_told_where_else_it_is(oneglanse: Tenants) -> None:
+    """Anybody may be added by id, and here the id of a workspace lets people in."""
+    victim, stranger = oneglanse.user("victim"), oneglanse.user("stranger")
+    secret = oneglanse.workspace(victim).id
+    default = pb.UpdateProfileRequest(default_workspace_id=secret)
+    oneglanse.client(victim).users.UpdateProfile(default)
+    oneglanse.member(stranger, oneglanse.workspace(stranger).id, user=victim)
+    seen = get(oneglanse, stranger, victim)
+    assert (seen.id, seen.HasField("default_workspace_id")) == (victim, False)
+    assert get(oneglanse, victim, victim).default_workspace_id == secret
+    assert get(oneglanse, OPERATOR, victim).default_workspace_id == secret
+
+
 def test_an_operator_sees_everybody(dam: Tenants) -> None:
     user = dam.user()
     assert get(dam, OPERATOR, user).id == user

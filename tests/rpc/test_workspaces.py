@@ -4,6 +4,7 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.rpc.tables import found, json_of
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.serving import Refusal, refusal
 from wsauthz.v1 import memberships_pb2, organizations_pb2, places_pb2, workspace_states_pb2
@@ -150,6 +151,22 @@ def test_slugs_are_unique_in_an_organization(dam: Tenants) -> None:
     assert slugs == ["sea-side", "sea-side-2", "sea-side-3"]
     refused = creating(dam, owner, name="Other", slug="sea-side", organization_id=organization)
     assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "SLUG_TAKEN")
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Marketing\u2014Team", "marketing-team"),
+        ("East\u00b7West", "east-west"),
+        ("\u65e5\u672cx\u65e5\u672cy", "x-y"),
+        ("Caf\u00e9 Noir", "caf-noir"),
+        ("Cafe\u0301 Noir", "cafe-noir"),
+        ("  --A__B--  ", "a-b"),
+        ("\u65e5\u672c", "workspace"),
+    ],
+)
+def test_in_a_slug_everything_else_becomes_one_dash(dam: Tenants, name: str, slug: str) -> None:
+    assert create(dam, dam.user(), name=name).workspace.slug == slug
 
 
 def test_slugs_of_other_organizations_and_of_deleted_workspaces_are_free(dam: Tenants) -> None:
@@ -399,6 +416,25 @@ def test_reading_does_not_touch_the_time_of_change(dam: Tenants) -> None:
     workspace = dam.workspace(owner).id
     first = get(dam, owner, workspace).workspace.updated_at
     assert get(dam, owner, workspace).workspace.updated_at == first
+
+
+@pytest.mark.req("REQ-059")
+def test_who_analyses_hears_of_it_by_a_change(dam: Tenants) -> None:
+    """Analysis lives elsewhere: the epoch is told with the revision that made it, and only then."""
+
+    def told(revision: str) -> list[Any]:
+        rows = found(dam, f"SELECT * FROM changes WHERE revision = {revision.partition('.')[2]} AND kind = 'unrelated'")
+        return [values for row in rows if (values := json_of(row["values"]))]
+
+    owner = dam.user()
+    made = dam.workspace(owner, "Old Name")
+    assert told(update(dam, owner, made.id, notes="Nothing to do with it").revision) == []
+    renamed = update(dam, owner, made.id, name="New Name")
+    assert told(renamed.revision) == [{"workspace_id": made.id, "analysis_epoch": 1}]
+    both = update(
+        dam, owner, made.id, "name", "settings.features", name="Newer", settings=features(child_workspaces=True)
+    )
+    assert told(both.revision) == [{"workspace_id": made.id, "analysis_epoch": 2}]
 
 
 @pytest.mark.req("REQ-059")

@@ -17,6 +17,7 @@ def test_changes_are_json_and_feed_facts() -> None:
         changes.user(samples.user("ann")),
         changes.organization(ORGANIZATION),
         changes.workspace(WORKSPACE),
+        changes.analysis_reset(WORKSPACE),
         changes.membership(MEMBERSHIP),
         changes.subscription(samples.subscription("w")),
     ):

@@ -3,7 +3,6 @@
 import re
 import secrets
 import string
-import unicodedata
 
 from wsauthz.model.errors import InvalidArgument
 
@@ -61,5 +60,4 @@ def check_user_id(field: str, value: str) -> str:
 
 def slugify(name: str, fallback: str) -> str:
     """Return the name in lower case, every run outside ``[a-z0-9]`` as one ``-``; the fallback if nothing is left."""
-    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", folded.lower()).strip("-") or fallback
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or fallback

@@ -47,6 +47,11 @@ def workspace(noun: Workspace) -> Change:
     }
 
 
+def analysis_reset(noun: Workspace) -> Change:
+    """Return that what was derived from a workspace's name and domain is stale; no decision depends on it."""
+    return "unrelated", {"workspace_id": noun.id, "analysis_epoch": noun.analysis_epoch}
+
+
 def workspace_deleted(workspace_id: str, *, organization_id: str | None, parent_workspace_id: str | None) -> Change:
     """Return that a workspace is gone; where it was is enough to say, and thousands may go at once."""
     return "workspace", {

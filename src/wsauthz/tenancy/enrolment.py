@@ -9,6 +9,7 @@ from wsauthz.model.errors import LimitReached
 from wsauthz.model.identifiers import new_id
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
+from wsauthz.policy.decision import decide
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.tenancy.places import organization_of
@@ -65,7 +66,7 @@ def close(tx: Transaction, membership: Membership, *, replaced: bool = False) ->
     What the user could not have left by itself, because it is deactivated, expired or barred there, counts as removed,
     too: leaving the organization above must be no way back in by a code.
     """
-    is_free = replaced or (membership.user_id == tx.actor and _may_leave(tx, membership))
+    is_free = replaced or (membership.user_id == tx.actor and could_leave(tx, membership))
     removed_by = None if is_free else tx.actor
     values = {"deleted_at": tx.now, "removed_by": removed_by, "updated_at": tx.now}
     membership_rows.update(tx.connection, membership.id, values)
@@ -75,10 +76,19 @@ def close(tx: Transaction, membership: Membership, *, replaced: bool = False) ->
     tx.audit("membership", closed.id, closed.place, before=before, after={"deleted": True})
 
 
-def _may_leave(tx: Transaction, membership: Membership) -> bool:
+def could_leave(tx: Transaction, membership: Membership) -> bool:
+    """Tell whether its user could end the membership by itself: not where it is deactivated, expired or barred.
+
+    That an account is deactivated bars it from nowhere, and nobody leaves the platform.
+    """
+    user, place = membership.user_id, membership.place
     is_over = membership.expires_at is not None and membership.expires_at <= tx.now
-    place = membership.place
-    return membership.is_active and not is_over and tx.ask(place[0], "leave", place).allowed
+    if not membership.is_active or is_over:
+        return False
+    if place[0] == "platform" or user in tx.facts.deactivated:
+        return True
+    asked: dict[str, Any] = {"subject": user, "place": place, "resource": place[0], "action": "leave"}
+    return decide(tx.facts, tx.rules, tx.now.timestamp(), **asked).allowed
 
 
 def ensure_organization_member(tx: Transaction, place: PlaceKey, user: str) -> None:

@@ -21,7 +21,7 @@ def choose(
     """
     if explicit.strip():
         return texts.slug(explicit, field=field)
-    # Some letters become several; the number needs room, too.
+    # A name may be longer than a slug, and the number needs room, too.
     base = slugify(name, fallback)[: texts.SLUG_MOST - 10].rstrip("-")
     found = taken(base)
     return next(slug for slug in _numbered(base) if slug not in found)

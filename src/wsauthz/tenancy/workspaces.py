@@ -132,7 +132,10 @@ def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> 
         wanted["analysis_epoch"] = workspace.analysis_epoch + 1
     before = {"restricted": _is_restricted(workspace.settings.features)}
     after = {"restricted": _is_restricted(settings.features), "fields": sorted(wanted)}
-    return change(tx, workspace, wanted, before=before, after=after), is_stale
+    changed = change(tx, workspace, wanted, before=before, after=after)
+    if is_stale:
+        tx.changed(changes.analysis_reset(changed))
+    return changed, is_stale
 
 
 def delete(tx: Transaction, *, workspace_id: str) -> int:

@@ -109,7 +109,7 @@ class SettingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetProviders(self, request, context):
-        """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none.
+        """Which providers run for the workspace; none when the catalog has none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,7 @@ class SettingsServiceStub:
     UpdateModuleSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.UpdateModuleSettingsRequest, _settings_pb2.UpdateModuleSettingsResponse]
     """Replaces a module's settings as a whole, under the same conditions."""
     GetProviders: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetProvidersRequest, _settings_pb2.GetProvidersResponse]
-    """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none."""
+    """Which providers run for the workspace; none when the catalog has none."""
     SetProviders: _grpc.UnaryUnaryMultiCallable[_settings_pb2.SetProvidersRequest, _settings_pb2.SetProvidersResponse]
     """Replaces them. NO_PROVIDER for none, UNKNOWN_PROVIDER, PROVIDERS_NOT_OFFERED."""
     GetSchedule: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetScheduleRequest, _settings_pb2.GetScheduleResponse]
@@ -74,7 +74,7 @@ class SettingsServiceAsyncStub(SettingsServiceStub):
     UpdateModuleSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.UpdateModuleSettingsRequest, _settings_pb2.UpdateModuleSettingsResponse]  # type: ignore[assignment]
     """Replaces a module's settings as a whole, under the same conditions."""
     GetProviders: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetProvidersRequest, _settings_pb2.GetProvidersResponse]  # type: ignore[assignment]
-    """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none."""
+    """Which providers run for the workspace; none when the catalog has none."""
     SetProviders: _aio.UnaryUnaryMultiCallable[_settings_pb2.SetProvidersRequest, _settings_pb2.SetProvidersResponse]  # type: ignore[assignment]
     """Replaces them. NO_PROVIDER for none, UNKNOWN_PROVIDER, PROVIDERS_NOT_OFFERED."""
     GetSchedule: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetScheduleRequest, _settings_pb2.GetScheduleResponse]  # type: ignore[assignment]
@@ -126,7 +126,7 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_pb2.GetProvidersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_pb2.GetProvidersResponse, _abc.Awaitable[_settings_pb2.GetProvidersResponse]]:
-        """Which providers run for the workspace. PROVIDERS_NOT_OFFERED when the catalog has none."""
+        """Which providers run for the workspace; none when the catalog has none."""
 
     @_abc_1.abstractmethod
     def SetProviders(

@@ -88,6 +88,7 @@ class User(_message.Message):
     name: _builtins.str
     image_url: _builtins.str
     default_workspace_id: _builtins.str
+    """Only for the user itself and with user/view at the platform: to others it may be a foreign workspace."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property

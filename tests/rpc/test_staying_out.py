@@ -1,0 +1,90 @@
+"""Whoever is barred, deactivated or past its time gets rid of that by no way out: it does not come back by a code."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rpc.conftest import serving, sqlite_database
+from tests.rpc.tenants import OPERATOR, Tenants
+from tests.serving import attempt
+from wsauthz.v1 import authorization_pb2, invitations_pb2, memberships_pb2, users_pb2
+
+WAYS_OUT = ("leaving the organization", "deleting the account", "having it deleted")
+
+
+@pytest.fixture(scope="module")
+def default(sqlite_template: Path) -> Iterator[Tenants]:
+    """Return a server of the bundle that can bar somebody, with an operator."""
+    with serving(sqlite_database(sqlite_template), "default") as tenants:
+        yield tenants
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("state", ["barred", "deactivated", "expired"])
+def test_who_could_not_leave_the_workspace_does_not_come_back(default: Tenants, state: str, way_out: str) -> None:
+    owner = default.user()
+    organization = default.organization(owner).id
+    workspace = default.workspace(owner, organization_id=organization).id
+    user = put(default, owner, workspace, state)
+    go(default, user, organization, way_out)
+    assert joining(default, owner, user, workspace) == "REMOVED"
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+def test_who_could_leave_may_come_back(default: Tenants, way_out: str) -> None:
+    owner = default.user()
+    organization = default.organization(owner).id
+    workspace = default.workspace(owner, organization_id=organization).id
+    user = default.member(owner, workspace)
+    go(default, user, organization, way_out)
+    assert joining(default, owner, user, workspace) == ""
+
+
+def test_a_deactivated_account_was_barred_from_nowhere(default: Tenants) -> None:
+    owner = default.user()
+    workspace = default.workspace(owner).id
+    user = default.member(owner, workspace)
+    default.client().users.UpsertUser(users_pb2.UpsertUserRequest(user_id=user, is_active=False))
+    go(default, user, "", "having it deleted")
+    assert joining(default, owner, user, workspace) == ""
+
+
+def put(tenants: Tenants, owner: str, workspace: str, state: str) -> str:
+    """Return somebody new whose membership of the workspace is in the state."""
+    if state == "barred":
+        return tenants.member(owner, workspace, role="barred")
+    if state == "expired":
+        user = tenants.member(owner, workspace, expires_at=datetime.now(UTC) + timedelta(seconds=1))
+        asked = authorization_pb2.GetAccessRequest(subject=user, workspace_id=workspace)
+        deadline = time.monotonic() + 20
+        while tenants.client().authorization.GetAccess(asked).is_active:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return user
+    user = tenants.member(owner, workspace)
+    request = memberships_pb2.UpdateMemberRequest(workspace_id=workspace, user_id=user, is_active=False)
+    request.update_mask.paths.append("is_active")
+    tenants.client(owner).memberships.UpdateMember(request)
+    return user
+
+
+def go(tenants: Tenants, user: str, organization: str, way_out: str) -> None:
+    """Have somebody go; an account that went is made anew."""
+    if way_out == "leaving the organization":
+        tenants.client(user).memberships.Leave(memberships_pb2.LeaveRequest(organization_id=organization))
+        return
+    actor = user if way_out == "deleting the account" else OPERATOR
+    assert tenants.client(actor).users.DeleteAccount(users_pb2.DeleteAccountRequest(user_id=user)).deleted
+    assert tenants.client().users.UpsertUser(users_pb2.UpsertUserRequest(user_id=user)).created
+
+
+def joining(tenants: Tenants, owner: str, user: str, workspace: str) -> str:
+    """Return why somebody cannot join by the invite code; empty: it has joined."""
+    shown = invitations_pb2.GetInviteCodeRequest(workspace_id=workspace)
+    code = tenants.client(owner).invitations.GetInviteCode(shown).code
+    joined: Any = attempt(tenants.client(user).invitations.JoinByCode, invitations_pb2.JoinByCodeRequest(code=code))
+    return "" if isinstance(joined, invitations_pb2.JoinByCodeResponse) else str(joined.reason)
