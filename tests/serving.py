@@ -28,7 +28,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import grpc
 import uvloop
@@ -187,9 +187,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 class Serving:
     """A real server on a port of 127.0.0.1, from the beginning of the block to its end."""
 
+    transport: ClassVar[str] = "grpcio"
+    """Of servers that are not told otherwise, processes too; the fixture `transport` sets it."""
+
     def __init__(self, database_url: str, policy: Path, **settings: Any) -> None:
         """Prepare a server on a database and a bundle directory; ``settings`` are fields of Settings."""
         usual: dict[str, Any] = {"listen": "127.0.0.1:0", "metrics_listen": "", "poll_seconds": 0.1, "drain_seconds": 2}
+        usual["transport"] = self.transport
         self.database_url = database_url
         self.policy = policy
         self.settings = Settings(database_url=database_url, policy=policy, **{**usual, **settings})
@@ -240,6 +244,7 @@ class ServerProcess:
             "WSAUTHZ_DATABASE_URL": database_url,
             "WSAUTHZ_POLICY": str(policy),
             "WSAUTHZ_LISTEN": self.address,
+            "WSAUTHZ_TRANSPORT": Serving.transport,
             "WSAUTHZ_METRICS_LISTEN": "",
             "WSAUTHZ_POLL_SECONDS": "0.1",
             **environment,
