@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--transport",
         choices=["grpcio", "native"],
         default="grpcio",
-        help="grpcio: RPC tests run on it, and those that are marked `transports` on native, too; native: on that alone",
+        help="native: RPC tests run on that alone; else on grpcio, and those that are marked `transports` on both",
     )
 
 

@@ -184,6 +184,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def on_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the loop of all servers of this process and return what it returns."""
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result(READY_SECONDS)
+
+
 class Serving:
     """A real server on a port of 127.0.0.1, from the beginning of the block to its end."""
 
@@ -223,7 +228,7 @@ class Serving:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the server's loop and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, _loop()).result(READY_SECONDS)
+        return on_loop(work)
 
 
 # --- a server process -------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Servers that live as long as a test module, each on a fresh, migrated database of its own.
 
-Modules that are marked `transports` run on grpcio and, on SQLite, on the native transport; with `--transport native` every
-module runs on that alone. A fixture with a server that outlives a test must ask for `transport`.
+Modules that are marked `transports` run on grpcio and, on SQLite, on the native transport; with `--transport native`
+every module runs on that alone. A fixture with a server that outlives a test must ask for `transport`.
 """
 
 import secrets
