@@ -10,11 +10,14 @@ def main() -> None:
     """Run them, each with its own set-up, and write RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; all of them by default")
-    names = parser.parse_args().names or list(NAMES)
+    parser.add_argument("--transport", choices=["grpcio", "native"], help="of `check`; both by default")
+    given = parser.parse_args()
+    names = given.names or list(NAMES)
     if unknown := [name for name in names if name not in NAMES]:
         parser.error(f"unknown: {', '.join(unknown)}")
     for name in names:
-        import_module(f"bench.{name}").run()
+        options = {"transports": [given.transport]} if name == "check" and given.transport else {}
+        import_module(f"bench.{name}").run(**options)
 
 
 main()

@@ -1,6 +1,6 @@
-"""A grpcio server with the settings of the real one and nothing around its one method, which takes and gives nothing.
+"""A server with the settings of the real one and nothing around its one method, which takes and gives nothing.
 
-``python -m bench.empty HOST:PORT``; run by ``bench.servers``.
+``python -m bench.empty HOST:PORT TRANSPORT``; run by ``bench.servers``.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import grpc
 import uvloop
 from google.protobuf.empty_pb2 import Empty
 
-from wsauthz.server import OPTIONS
+from wsauthz.transport.choice import make_server
 
 SERVICE: Final = "wsauthz.bench.Bench"
 METHOD: Final = "Empty"
@@ -21,16 +21,17 @@ async def _empty(_request: Empty, _context: grpc.aio.ServicerContext[Any, Any]) 
     return Empty()
 
 
-async def _serve(address: str) -> None:
-    server = grpc.aio.server(options=OPTIONS)
+async def _serve(address: str, transport: str) -> None:
+    server = make_server(transport)
     handler = grpc.unary_unary_rpc_method_handler(
         _empty, request_deserializer=Empty.FromString, response_serializer=Empty.SerializeToString
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+    server.add_registered_method_handlers(SERVICE, {METHOD: handler})
     server.add_insecure_port(address)
     await server.start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(sys.argv[1]))
+    uvloop.run(_serve(*sys.argv[1:]))

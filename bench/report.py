@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
-_PACKAGES: Final = ("wsauthz", "grpcio", "protobuf", "uvloop", "pycasbin", "SQLAlchemy")
+_PACKAGES: Final = ("wsauthz", "grpcio", "pygrpc-native", "protobuf", "uvloop", "pycasbin", "SQLAlchemy")
 _HEAD: Final = """\
 # Results
 
@@ -27,7 +27,7 @@ clock and by CPU time. Data sets come from a generator with a fixed seed (`bench
 workspaces of depth 1 to 8, few workspaces with very many members and many with few, users with one membership and some
 with hundreds, a few per cent of places, users and memberships suspended, inactive, expired or limited to modules.
 
-Not measured yet: pygrpc-native, Cerbos, latency at half of peak load, unknown names, start on PostgreSQL, writes,
+Not measured yet: Cerbos, latency at half of peak load, unknown names, start on PostgreSQL, writes,
 look-ups and reloads.
 """
 _ORDER: Final = ("decision", "check", "stock", "batch", "start")

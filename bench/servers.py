@@ -44,20 +44,20 @@ class Server:
 
 
 @contextmanager
-def real(database: Path) -> Iterator[Server]:
+def real(database: Path, transport: str = "grpcio") -> Iterator[Server]:
     """Run ``wsauthz serve`` on a database file."""
     address, metrics = _free_address(), _free_address()
-    command = [str(Path(sys.executable).with_name("wsauthz")), "serve", "--listen", address]
+    command = [str(Path(sys.executable).with_name("wsauthz")), "serve", "--listen", address, "--transport", transport]
     command += ["--metrics-listen", metrics, "--database", f"sqlite:///{database}", "--policy", str(policies.DIRECTORY)]
     with _running(command, address, metrics) as server:
         yield server
 
 
 @contextmanager
-def empty() -> Iterator[Server]:
+def empty(transport: str = "grpcio") -> Iterator[Server]:
     """Run the bare server."""
     address = _free_address()
-    with _running([sys.executable, "-m", "bench.empty", address], address, "") as server:
+    with _running([sys.executable, "-m", "bench.empty", address, transport], address, "") as server:
         yield server
 
 

@@ -26,8 +26,14 @@ hypothesis.settings.register_profile("soak", max_examples=2000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --soak."""
+    """Add --soak and --transport."""
     parser.addoption("--soak", action="store_true", help="run the long form of the long checks as well")
+    parser.addoption(
+        "--transport",
+        choices=["grpcio", "native"],
+        default="grpcio",
+        help="native: RPC tests run on that alone; else on grpcio, and those that are marked `transports` on both",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import grpc
 import uvloop
@@ -184,12 +184,21 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def on_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the loop of all servers of this process and return what it returns."""
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result(READY_SECONDS)
+
+
 class Serving:
     """A real server on a port of 127.0.0.1, from the beginning of the block to its end."""
+
+    transport: ClassVar[str] = "grpcio"
+    """Of servers that are not told otherwise, processes too; the fixture `transport` sets it."""
 
     def __init__(self, database_url: str, policy: Path, **settings: Any) -> None:
         """Prepare a server on a database and a bundle directory; ``settings`` are fields of Settings."""
         usual: dict[str, Any] = {"listen": "127.0.0.1:0", "metrics_listen": "", "poll_seconds": 0.1, "drain_seconds": 2}
+        usual["transport"] = self.transport
         self.database_url = database_url
         self.policy = policy
         self.settings = Settings(database_url=database_url, policy=policy, **{**usual, **settings})
@@ -219,7 +228,7 @@ class Serving:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the server's loop and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, _loop()).result(READY_SECONDS)
+        return on_loop(work)
 
 
 # --- a server process -------------------------------------------------------------------------------------------------
@@ -240,6 +249,7 @@ class ServerProcess:
             "WSAUTHZ_DATABASE_URL": database_url,
             "WSAUTHZ_POLICY": str(policy),
             "WSAUTHZ_LISTEN": self.address,
+            "WSAUTHZ_TRANSPORT": Serving.transport,
             "WSAUTHZ_METRICS_LISTEN": "",
             "WSAUTHZ_POLL_SECONDS": "0.1",
             **environment,

@@ -5,7 +5,7 @@ import logging
 import signal
 import time
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -43,33 +43,9 @@ from wsauthz.settings import Settings
 from wsauthz.store import revisions, schema
 from wsauthz.store.database import Database
 from wsauthz.store.scheduler import NoScheduler, PgCron
+from wsauthz.transport import choice
 
 _log = logging.getLogger(__name__)
-
-OPTIONS: Final = (
-    ("grpc.max_receive_message_length", 1 << 20),
-    ("grpc.max_metadata_size", 8 << 10),
-    ("grpc.max_concurrent_streams", 1_000),
-    ("grpc.so_reuseport", 0),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.server_handshake_timeout_ms", 10_000),
-)
-"""Limits of the transport; see ARCHITECTURE.md for the list of all limits."""
-
-
-class _GenericOnly:
-    """What generated code registers servicers with, less the registered methods.
-
-    grpc.aio waits for each registered method anew at every call: the three of the health service cost every Check a
-    fifth.
-    """
-
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
-
-    def add_registered_method_handlers(self, _service: str, _handlers: object) -> None:
-        """Leave them out; the generic handler has the same methods."""
 
 
 class Server:
@@ -80,8 +56,10 @@ class Server:
 
         Raises:
             BundleRefused: there is no valid bundle to start with. Unavailable: the database does not answer.
+            TransportMissing: the transport is not installed.
 
         """
+        choice.check_installed(settings.transport)
         self.settings = settings
         self.metrics = Metrics()
         self._seen = look(settings.policy)
@@ -116,7 +94,7 @@ class Server:
         if self.settings.metrics_listen:
             metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
             self._scrapes, _ = start_http_server(int(metrics_port), metrics_host, self.metrics.registry)
-        server = grpc.aio.server(options=OPTIONS)
+        server = choice.make_server(self.settings.transport)
         self._register(server)
         try:
             port = server.add_insecure_port(self.settings.listen)
@@ -133,6 +111,7 @@ class Server:
             "serving",
             extra={
                 "address": self.address,
+                "transport": self.settings.transport,
                 "metrics": self.settings.metrics_listen,
                 "policy": self.policy.bundle.catalog.name,
                 "policy_version": self.policy.bundle.version,
@@ -185,13 +164,13 @@ class Server:
             PolicyService(replica, metrics),
             AuditService(pages),
         )
-        generic: Any = _GenericOnly(server)
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, generic)
+        registry: Any = server
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, registry)
         if self.settings.reflection:
             from grpc_reflection.v1alpha import reflection  # noqa: PLC0415 - off unless asked for, and slow to load
 
             names = (*service_names(), health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), generic)
+            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), registry)
 
     async def _set_health(self, status: Any) -> None:
         for name in ("", *service_names()):

@@ -27,6 +27,8 @@ class Settings:
     """The directory of the policy bundle; model.conf is beside it."""
     listen: str = "127.0.0.1:50051"
     """``host:port`` on loopback, or ``unix:/path``. Without keys callers are trusted, so nothing else is accepted."""
+    transport: str = "grpcio"
+    """What carries the calls: ``grpcio``, or ``native`` (the extra of that name), which is faster and has no TLS."""
     metrics_listen: str = "127.0.0.1:9464"
     """``host:port`` of the Prometheus endpoint; empty: none."""
     poll_seconds: float = 0.5
@@ -79,7 +81,13 @@ class Settings:
 
     def _problems(self) -> list[str]:
         problems = []
-        if not (self.listen.startswith("unix:") or is_loopback(self.listen)):
+        is_local = self.listen.startswith("unix:") or is_loopback(self.listen)
+        if self.transport == "native" and not is_local:
+            problems.append(
+                f"WSAUTHZ_LISTEN: {self.listen} is not on loopback; "
+                "the native transport has no TLS and serves only loopback or unix:/path"
+            )
+        elif not is_local:
             problems.append(
                 f"WSAUTHZ_LISTEN: {self.listen} is not on loopback; without keys only loopback or unix:/path is served"
             )
@@ -93,6 +101,8 @@ class Settings:
             for name in positive
             if not 0 < getattr(self, name) < math.inf
         ]
+        if self.transport not in {"grpcio", "native"}:
+            problems.append("WSAUTHZ_TRANSPORT: must be grpcio or native")
         if self.scheduler not in {"none", "pg_cron"}:
             problems.append("WSAUTHZ_SCHEDULER: must be none or pg_cron")
         if self.scheduler == "pg_cron" and not self.database_url.startswith("postgresql"):

@@ -49,8 +49,17 @@ def test_a_server_makes_and_migrates_its_database(tmp_path: Path, bundles: Path)
         assert (tmp_path / "new.db").exists()
 
 
-def test_an_address_in_use_is_a_sentence(sqlite_url: str, bundles: Path) -> None:
-    usual = ("--database", sqlite_url, "--policy", bundles / "dam")
+def test_a_server_says_what_carries_its_calls(sqlite_url: str, bundles: Path) -> None:
+    with ServerProcess(sqlite_url, bundles / "dam", WSAUTHZ_TRANSPORT="native") as server:
+        assert server.terminate() == 0
+        log = server.log.read_text()
+    assert '"transport": "native"' in log
+    assert '"message": "stopped"' in log
+
+
+@pytest.mark.parametrize("transport", ["grpcio", "native"])
+def test_an_address_in_use_is_a_sentence(sqlite_url: str, transport: str, bundles: Path) -> None:
+    usual = ("--database", sqlite_url, "--policy", bundles / "dam", "--transport", transport)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refused = serve(*usual, "--listen", address, "--metrics-listen", "")
@@ -78,6 +87,8 @@ def own_logs() -> Iterator[None]:
         (("--database", "sqlite:////nowhere/x.db"), "The database does not answer"),
         (("--database", "sqlite:///:memory:"), "an SQLite database must be a file"),
         (("--listen", "0.0.0.0:0"), "WSAUTHZ_LISTEN: 0.0.0.0:0 is not on loopback"),
+        (("--transport", "native", "--listen", "[::]:0"), "WSAUTHZ_LISTEN: [::]:0 is not on loopback; the native"),
+        (("--transport", "other"), "WSAUTHZ_TRANSPORT: must be grpcio or native"),
     ],
 )
 def test_what_keeps_a_server_from_starting_is_a_sentence_without_a_traceback(
@@ -89,3 +100,14 @@ def test_what_keeps_a_server_from_starting_is_a_sentence_without_a_traceback(
     assert outcome.err.startswith(sentence)
     assert "Traceback" not in outcome.err
     assert "canary" not in outcome.err
+
+
+@pytest.mark.usefixtures("own_logs")
+def test_a_transport_that_is_not_installed_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundles: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pygrpc_native", None)  # as if it were not there
+    usual = ("--database", f"sqlite:///{tmp_path / 'x.db'}", "--policy", bundles / "dam", "--metrics-listen", "")
+    outcome = Run("")("serve", *usual, "--listen", "127.0.0.1:0", "--transport", "native")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "The native transport is not installed: pip install 'wsauthz[native]'\n"

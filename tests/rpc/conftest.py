@@ -1,4 +1,8 @@
-"""Servers that live as long as a test module, each on a fresh, migrated database of its own."""
+"""Servers that live as long as a test module, each on a fresh, migrated database of its own.
+
+Modules that are marked `transports` run on grpcio and, on SQLite, on the native transport; with `--transport native`
+every module runs on that alone. A fixture with a server that outlives a test must ask for `transport`.
+"""
 
 import secrets
 import sqlite3
@@ -6,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -19,6 +23,7 @@ from wsauthz.policy.bundle import read_bundle
 from wsauthz.rpc.methods import core_vocabulary
 
 MakeDatabase = Callable[[], Any]
+NATIVE: Final = "native"
 
 
 @contextmanager
@@ -42,8 +47,42 @@ def postgresql_database(server_url: str, template: str) -> Iterator[str]:
         execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests on the transports that they are meant for."""
+    if metafunc.config.getoption("--transport") == NATIVE:
+        metafunc.parametrize("transport", [NATIVE], indirect=True, scope="module")
+    elif metafunc.definition.get_closest_marker("transports"):
+        metafunc.parametrize("transport", ["grpcio", NATIVE], indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave PostgreSQL out on the native transport: the database does not see what carries the calls."""
+    left_out = [item for item in items if isinstance(item, pytest.Function) and _is_native_on_postgresql(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        out = set(left_out)
+        items[:] = [item for item in items if item not in out]
+
+
+def _is_native_on_postgresql(item: pytest.Function) -> bool:
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if parameters.get("transport") != NATIVE:
+        return False
+    if not {"postgresql_url", "postgres_url"}.isdisjoint(item.fixturenames):
+        return True
+    return any(isinstance(value, str) and value.startswith("postgresql") for value in parameters.values())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def transport(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return what carries the calls of the servers that are started."""
+    before, Serving.transport = Serving.transport, getattr(request, "param", "grpcio")
+    yield Serving.transport
+    Serving.transport = before
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def make_database(request: pytest.FixtureRequest) -> MakeDatabase:
+def make_database(request: pytest.FixtureRequest, transport: str) -> MakeDatabase:
     """Return what makes a database for a block; the module's tests run once on each kind."""
     if request.param == "sqlite":
         sqlite_template = request.getfixturevalue("sqlite_template")
@@ -76,14 +115,14 @@ def oneglanse(make_database: MakeDatabase) -> Iterator[Tenants]:
 
 
 @pytest.fixture(scope="module")
-def sqlite_dam(sqlite_template: Path) -> Iterator[Tenants]:
+def sqlite_dam(sqlite_template: Path, transport: str) -> Iterator[Tenants]:
     """Return a server of the dam bundle with an operator, on SQLite."""
     with serving(sqlite_database(sqlite_template), "dam") as tenants:
         yield tenants
 
 
 @pytest.fixture(scope="module")
-def sqlite_oneglanse(sqlite_template: Path) -> Iterator[Tenants]:
+def sqlite_oneglanse(sqlite_template: Path, transport: str) -> Iterator[Tenants]:
     """Return a server of the oneglanse bundle with an operator, on SQLite."""
     with serving(sqlite_database(sqlite_template), "oneglanse") as tenants:
         yield tenants

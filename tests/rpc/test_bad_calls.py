@@ -15,11 +15,13 @@ from tests.rpc.worlds import bundle, state
 from tests.serving import ACTOR, Refusal
 from wsauthz.rpc.methods import Method
 
+pytestmark = pytest.mark.transports
+
 MINE: Final = Tenant("mine")
 
 
 @pytest.fixture(scope="module")
-def tenants(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
+def tenants(transport: str, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
     """Return a server on which nothing is written, on SQLite only: none of this gets as far as the database."""
     with serving(sqlite_database(sqlite_template), bundle(tmp_path_factory), state([MINE])) as found:
         before = dump(found)

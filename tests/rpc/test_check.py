@@ -13,6 +13,8 @@ from tests.serving import Refusal, attempt, refusal
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import memberships_pb2, places_pb2, policy_pb2
 
+pytestmark = pytest.mark.transports
+
 ALLOW, DENY = pb.DECISION_ALLOW, pb.DECISION_DENY
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 UNTIL = 4_000_000_000
@@ -48,7 +50,7 @@ WORLD: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def world(sqlite_template: Path) -> Iterator[Tenants]:
+def world(transport: str, sqlite_template: Path) -> Iterator[Tenants]:
     with serving(sqlite_database(sqlite_template), "dam", WORLD) as tenants:
         yield tenants
 

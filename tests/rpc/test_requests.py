@@ -13,6 +13,8 @@ from tests.rpc.tenants import Tenants
 from tests.rpc.worlds import bundle, state
 from tests.serving import Refusal
 
+pytestmark = pytest.mark.transports
+
 REQUESTS = [(name, choice) for name, method in METHODS.items() for choice in choices(method)]
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.postgres import execute
 from tests.rpc.tenants import Tenants
 from tests.serving import ACTOR, BUNDLES, Refusal, ServerProcess, Serving, attempt, refusal
 from wsauthz.v1 import authorization_pb2, memberships_pb2, users_pb2, workspaces_pb2
+
+pytestmark = pytest.mark.transports
 
 CHECK = authorization_pb2.CheckRequest(subject="ann", workspace_id="w", resource="workspace", action="view")
 
@@ -52,6 +55,21 @@ def test_reflection_is_there_when_asked_for(sqlite_url: str) -> None:
             "wsauthz.v1.MembershipService",
             "grpc.health.v1.Health",
         } <= reflected(server)
+
+
+def test_who_watches_health_is_told_that_the_server_stops(sqlite_url: str) -> None:
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    with Serving(sqlite_url, BUNDLES / "dam", drain_seconds=0.5) as server:
+        health: Any = health_pb2_grpc.HealthStub(server.channel)
+        watched = health.Watch(health_pb2.HealthCheckRequest(service="wsauthz.v1.AuthorizationService"), timeout=20)
+        assert next(watched).status == serving
+        with ThreadPoolExecutor(1) as pool:
+            stopping = pool.submit(server.run, server.server.stop())
+            assert next(watched).status == not_serving
+            with pytest.raises(grpc.RpcError) as ended:
+                next(watched)
+            assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+            stopping.result()
 
 
 # --- too much ---------------------------------------------------------------------------------------------------------

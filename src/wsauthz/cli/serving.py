@@ -12,6 +12,7 @@ from wsauthz.cli.options import Database, Policy
 from wsauthz.server import serve as run
 from wsauthz.settings import Settings
 from wsauthz.store.database import UnusableUrl
+from wsauthz.transport.choice import TransportMissing
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -22,6 +23,14 @@ def serve(
         str | None,
         typer.Option(
             "--listen", metavar="ADDRESS", help="host:port on loopback or unix:/path; default WSAUTHZ_LISTEN."
+        ),
+    ] = None,
+    transport: Annotated[
+        str | None,
+        typer.Option(
+            "--transport",
+            metavar="NAME",
+            help="grpcio, or native: faster, without TLS, from wsauthz[native]; default WSAUTHZ_TRANSPORT.",
         ),
     ] = None,
     database: Database = None,
@@ -49,9 +58,11 @@ def serve(
     Example:
       wsauthz serve --database sqlite:///wsauthz.db --policy policies/dam
       wsauthz serve --listen unix:/run/wsauthz/wsauthz.sock --metrics-listen ''
+      wsauthz serve --transport native
     """
     settings = Settings.from_environment(
         listen=listen,
+        transport=transport,
         database_url=database,
         policy=policy,
         metrics_listen=metrics_listen,
@@ -62,7 +73,7 @@ def serve(
     try:
         with bundle_at(settings.policy):
             uvloop.run(run(settings))
-    except UnusableUrl as unusable:
+    except (TransportMissing, UnusableUrl) as unusable:
         raise Failed(str(unusable)) from None
     except OSError as error:
         if error.strerror is None:

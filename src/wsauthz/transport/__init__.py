@@ -1,0 +1,1 @@
+"""What carries the calls: grpcio, or pygrpc-native where it is installed and wanted. Both serve the same objects."""
