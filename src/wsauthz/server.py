@@ -37,6 +37,7 @@ from wsauthz.rpc.schedules import ScheduleService
 from wsauthz.rpc.settings import SettingsService
 from wsauthz.rpc.subscriptions import SubscriptionService
 from wsauthz.rpc.users import UserService
+from wsauthz.rpc.watch import Watches
 from wsauthz.rpc.workspace_states import WorkspaceStateService
 from wsauthz.rpc.workspaces import WorkspaceService
 from wsauthz.rpc.wrapper import Wrapper
@@ -148,6 +149,7 @@ class Server:
     async def stop(self) -> None:
         """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:
             await self._server.stop(self.settings.drain_seconds)
         if self._watching is not None:
@@ -156,6 +158,7 @@ class Server:
         await self._follower.stop()
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._wrapper.close)
+        await asyncio.get_running_loop().run_in_executor(None, self.replica.watchers.close)
         if self._scrapes is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)
             self._scrapes.server_close()
@@ -171,6 +174,7 @@ class Server:
             server,
             AuthorizationService(replica, metrics, ids),
             AccessQueries(replica, metrics, pages, ids),
+            Watches(replica),
             UserService(),
             ProfileService(self.policy),
             OrganizationService(pages),
