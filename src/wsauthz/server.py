@@ -18,6 +18,7 @@ from wsauthz.metrics import Metrics
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica.following import Follower
 from wsauthz.replica.replica import Replica
+from wsauthz.replica.retention import Retention
 from wsauthz.replica.watching import look, watch
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.attempts import Attempts
@@ -93,6 +94,7 @@ class Server:
         scheduler = PgCron(self.metrics) if settings.scheduler == "pg_cron" else NoScheduler()
         self.replica = Replica(self.database, self.policy, self.metrics, scheduler)
         self._follower = Follower(self.replica, settings.poll_seconds)
+        self._retention = Retention(self.database, self.metrics)
         self.health = HealthServicer()
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
@@ -113,7 +115,9 @@ class Server:
         began = time.monotonic()
         self.replica.load()
         self._follower.start()
+        self._retention.start()
         self.metrics.population = self.replica.population
+        self.metrics.streams = lambda: self.replica.watchers.count
         self._watching = asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy))
         if self.settings.metrics_listen:
             metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
@@ -155,6 +159,7 @@ class Server:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self._retention.stop()
         await self._follower.stop()
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._wrapper.close)

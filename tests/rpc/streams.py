@@ -87,9 +87,10 @@ class Stream:
                     self.messages.append(message)
                     self._came.notify_all()
         except grpc.RpcError as error:
-            if not (isinstance(error, grpc.Call) and error.code() == grpc.StatusCode.CANCELLED):
+            refusal = decode(error)
+            if refusal.code != grpc.StatusCode.CANCELLED:
                 with self._came:
-                    self.refusal = decode(error)
+                    self.refusal = refusal
                     self._came.notify_all()
 
 
