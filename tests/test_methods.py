@@ -10,7 +10,7 @@ from wsauthz.rpc.methods import Method, core_vocabulary, methods
 
 PROTO: Final = Path(__file__).parents[1] / "proto" / "wsauthz" / "v1"
 METHODS: Final = methods()
-SCOPES: Final = {"check", "act-as", "provision"}
+SCOPES: Final = {"check", "act-as", "provision", "watch"}
 OF_OTHERS: Final = {"GetUser", "DeleteAccount"}
 """What is about the actor itself or, for those who may, about somebody else."""
 
@@ -64,6 +64,15 @@ def test_every_list_has_pages(method: Method) -> None:
     if method.name.startswith(("List", "Lookup")):
         assert {"page_size", "page_token"} <= method.request_fields
         assert "next_page_token" in method.answer.DESCRIPTOR.fields_by_name
+
+
+@every_method
+def test_what_a_stream_is_about_is_asked_of_the_caller_not_of_an_actor(method: Method) -> None:
+    """It goes on for days: what an actor may do now says nothing of then."""
+    assert method.streams == (method.scope == "watch")
+    if method.streams:
+        assert not method.writes
+        assert not method.needs_actor
 
 
 @every_method

@@ -84,6 +84,10 @@ class Metrics(Collector):
         """Workspaces whose name or domain really changed."""
         self.schedule_failures = 0
         """Schedules that were stored but that the scheduler did not take."""
+        self.pruned: Counter[str] = Counter()
+        """changes or request_ids -> rows that were old enough to be deleted."""
+        self.streams: Callable[[], int] = int
+        """Asked at each scrape: how many clients watch."""
         self.poll_failing = False
         self.population: Callable[[], Population] | None = None
         """Asked at each scrape."""
@@ -122,6 +126,11 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "wsauthz_poll_failing", "1 while the database does not answer.", value=self.poll_failing
         )
+        pruned = CounterMetricFamily("wsauthz_pruned", "Rows deleted because of their age.", labels=["kind"])
+        for kind, count in list(self.pruned.items()):
+            pruned.add_metric([kind], count)
+        yield pruned
+        yield GaugeMetricFamily("wsauthz_watch_streams", "Clients that watch.", value=self.streams())
         if self.population is not None:
             yield from _population(self.population())
 

@@ -17,6 +17,7 @@ from wsauthz.metrics import Metrics
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica.following import Follower
 from wsauthz.replica.replica import Replica
+from wsauthz.replica.retention import Retention
 from wsauthz.replica.watching import look, watch
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.attempts import Attempts
@@ -36,6 +37,7 @@ from wsauthz.rpc.schedules import ScheduleService
 from wsauthz.rpc.settings import SettingsService
 from wsauthz.rpc.subscriptions import SubscriptionService
 from wsauthz.rpc.users import UserService
+from wsauthz.rpc.watch import Watches
 from wsauthz.rpc.workspace_states import WorkspaceStateService
 from wsauthz.rpc.workspaces import WorkspaceService
 from wsauthz.rpc.wrapper import Wrapper
@@ -69,6 +71,7 @@ class Server:
         scheduler = PgCron(self.metrics) if settings.scheduler == "pg_cron" else NoScheduler()
         self.replica = Replica(self.database, self.policy, self.metrics, scheduler)
         self._follower = Follower(self.replica, settings.poll_seconds)
+        self._retention = Retention(self.database, self.metrics)
         self.health = HealthServicer()
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
@@ -89,7 +92,9 @@ class Server:
         began = time.monotonic()
         self.replica.load()
         self._follower.start()
+        self._retention.start()
         self.metrics.population = self.replica.population
+        self.metrics.streams = lambda: self.replica.watchers.count
         self._watching = asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy))
         if self.settings.metrics_listen:
             metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
@@ -126,14 +131,17 @@ class Server:
     async def stop(self) -> None:
         """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:
             await self._server.stop(self.settings.drain_seconds)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self._retention.stop()
         await self._follower.stop()
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._wrapper.close)
+        await asyncio.get_running_loop().run_in_executor(None, self.replica.watchers.close)
         if self._scrapes is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)
             self._scrapes.server_close()
@@ -149,6 +157,7 @@ class Server:
             server,
             AuthorizationService(replica, metrics, ids),
             AccessQueries(replica, metrics, pages, ids),
+            Watches(replica),
             UserService(),
             ProfileService(self.policy),
             OrganizationService(pages),

@@ -1,8 +1,11 @@
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Run
+from wsauthz.store.database import Database
+from wsauthz.store.tables import changes
 
 
 def test_a_database_is_brought_to_the_schema_once(empty_database_url: str) -> None:
@@ -23,6 +26,7 @@ def test_a_database_is_brought_to_the_schema_once(empty_database_url: str) -> No
         ("export", "-", "--format", "yaml"),
         ("platform", "list"),
         ("platform", "grant", "ann"),
+        ("db", "prune"),
         ("policy", "verify"),
         ("check", "ann", "w", "dam:asset", "read"),
     ],
@@ -52,3 +56,15 @@ def test_a_database_that_cannot_be_used_is_a_sentence_that_does_not_repeat_its_u
     assert (outcome.status in {1, 2}, outcome.out if outcome.status == 2 else "") == (True, "")
     assert "canary" not in outcome.out + outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_what_is_older_than_a_day_is_pruned_and_nothing_else(example: Run) -> None:
+    assert example("db", "prune").out == "0 changes and 0 answers were old enough, and are gone.\n"
+    day_before_yesterday = datetime.now(UTC) - timedelta(hours=49)
+    database = Database(example.database_url)
+    with database.write() as connection:
+        connection.execute(changes.update().values(created_at=day_before_yesterday))
+    database.close()
+    exported = example("export", "-", "--format", "yaml").out
+    assert example("db", "prune").out == "1 changes and 0 answers were old enough, and are gone.\n"
+    assert example("export", "-", "--format", "yaml").out == exported

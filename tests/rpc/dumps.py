@@ -31,10 +31,17 @@ def dump(tenants: Tenants) -> Dump:
 
 
 def send(tenants: Tenants, method: Method, body: bytes, *actors: str) -> Message | Refusal:
-    """Call a method with a body that may be no message, for an actor, nobody, or several; return what comes back."""
-    call: Any = tenants.server.channel.unary_unary(method.full_name)
+    """Call a method with a body that may be no message, for an actor, nobody, or several; return what comes back.
+
+    Of a stream that is its first message.
+    """
+    channel = tenants.server.channel
+    made: Any = channel.unary_stream if method.streams else channel.unary_unary
     try:
-        answer: bytes = call(body, timeout=CALL_SECONDS, metadata=tuple((ACTOR, actor) for actor in actors))
+        called = made(method.full_name)(body, timeout=CALL_SECONDS, metadata=tuple((ACTOR, actor) for actor in actors))
+        answer: bytes = next(called) if method.streams else called
+        if method.streams:
+            called.cancel()
     except grpc.RpcError as error:
         return decode(error)
     return method.answer.FromString(answer)

@@ -226,7 +226,8 @@ def _said(tenant: Tenant) -> Mapping[str, Any]:
         "required_module": "dam",
         "guards": ["checkWorkspace"],
         "files": {},
-        **dict.fromkeys(("at_least_revision", "if_none_match"), None),
+        **dict.fromkeys(("at_least_revision", "from_revision", "if_none_match"), None),
+        "filter": {"kinds": ["CHANGE_KIND_USER"], "workspace_ids": [tenant.workspace]},
         **dict.fromkeys(("include_trace", "include_remedy"), True),
         # lists and repetition
         **dict.fromkeys(("manageable_only", "include_inherited"), False),

@@ -124,7 +124,12 @@ def compare(tenants: Tenants, actor: str, method: Method, choice: str, pairs: Ma
 
 def test_of_every_text_in_a_request_it_is_known_whether_it_is_an_id() -> None:
     assert [str(slot) for slot in TEXTS if slot.find(KINDS) is None] == []
-    assert {method.scope for method in METHODS.values()} == {"act-as", "check", "provision"}  # these are not tenants'
+    assert {method.scope for method in METHODS.values()} == {
+        "act-as",
+        "check",
+        "provision",
+        "watch",
+    }  # these are not tenants'
 
 
 @pytest.mark.req("REQ-001", "REQ-023")

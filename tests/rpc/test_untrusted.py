@@ -7,10 +7,10 @@ import grpc
 import pytest
 
 from tests.rpc.tenants import Tenants
-from tests.serving import BUNDLES, Serving, refusal
+from tests.serving import BUNDLES, CALL_SECONDS, Serving, refusal
 from wsauthz.rpc.methods import methods
 from wsauthz.v1 import authorization_pb2 as pb
-from wsauthz.v1 import users_pb2, workspaces_pb2
+from wsauthz.v1 import users_pb2, watch_pb2, workspaces_pb2
 
 
 def decisions(tenants: Tenants, subject: str, workspace: str) -> dict[str, tuple[Callable[..., Any], Any]]:
@@ -27,6 +27,7 @@ def decisions(tenants: Tenants, subject: str, workspace: str) -> dict[str, tuple
         "Explain": (stub.Explain, pb.ExplainRequest(check=pb.CheckRequest(**asked, **action))),
         "LookupWorkspaces": (stub.LookupWorkspaces, pb.LookupWorkspacesRequest(subject=subject, **action)),
         "LookupSubjects": (stub.LookupSubjects, pb.LookupSubjectsRequest(workspace_id=workspace, **action)),
+        "Watch": (lambda request: next(stub.Watch(request, timeout=CALL_SECONDS)), watch_pb2.WatchRequest()),
     }
 
 

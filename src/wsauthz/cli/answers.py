@@ -50,12 +50,12 @@ def _server(address: str, actor: str) -> Iterator[Ask]:
             try:
                 return getattr(stub, name)(request, timeout=_DEADLINE_SECONDS, metadata=metadata)
             except grpc.RpcError as error:
-                raise Failed(_sentence(error, address)) from None
+                raise Failed(sentence(error, address)) from None
 
         yield ask
 
 
-def _sentence(error: Any, address: str) -> str:
+def sentence(error: Any, address: str) -> str:
     """Return what a server said, or that none did: only what it says itself comes with details."""
     code, said = error.code(), _DETAILS in dict(error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not said:

@@ -23,6 +23,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "explain": "asking",
     "access": "asking",
     "lookup": "looking",
+    "watch": "watch",
     "import": "states",
     "export": "states",
     "demo": "demo",

@@ -1,5 +1,6 @@
-"""The schema of the database as commands."""
+"""The schema of the database, and what is kept in it, as commands."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -7,6 +8,7 @@ import typer
 
 from wsauthz.cli import opening, options
 from wsauthz.cli.failures import Failed
+from wsauthz.replica import retention
 from wsauthz.store import migrations
 from wsauthz.store.database import UnusableUrl
 
@@ -19,7 +21,7 @@ UNFIT: Final = 1
 
 @app.callback()
 def main() -> None:
-    """Bring the database to the schema, and check it.
+    """Bring the database to the schema, check it, prune it.
 
     \b
     Example:
@@ -72,6 +74,24 @@ def check(database: options.Database = None) -> None:
     print(*(problems or ["The database has the schema of this program."]), sep="\n")
     if problems:
         raise typer.Exit(UNFIT)
+
+
+@app.command()
+def prune(database: options.Database = None) -> None:
+    """Delete what is kept for 24 hours, now.
+
+    That is changes and the answers to named requests. Servers do it by themselves about once an hour; nothing else is
+    ever deleted: what users deleted, and the audit, stay for good.
+
+    \b
+    Example:
+      wsauthz db prune
+    """
+    pruned: Counter[str] = Counter(changes=0, request_ids=0)
+    with opening.opened(opening.settings(database).database_url) as opened:
+        for kind, count in retention.prune(opened):
+            pruned[kind] += count
+    print(f"{pruned['changes']:,} changes and {pruned['request_ids']:,} answers were old enough, and are gone.")
 
 
 def _of(ask: Callable[[str], T], url: str) -> T:

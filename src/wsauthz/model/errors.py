@@ -21,7 +21,9 @@ Refused
 ├── Unauthenticated
 │   └── ActorRequired  ActorRepeated
 ├── Busy
-│   └── TooManyRequests  TooManyAttempts  TooFarBehind
+│   ├── TooManyRequests  TooManyAttempts  TooFarBehind
+│   └── TooManyStreams  ConsumerTooSlow
+├── RevisionPruned
 └── Unavailable
 """
 
@@ -509,6 +511,33 @@ class TooFarBehind(Busy):
 
     def __init__(self) -> None:
         super().__init__("This server is catching up with the database; try again")
+
+
+class TooManyStreams(Busy):
+    """As many clients watch this server as may."""
+
+    reason = "TOO_MANY_STREAMS"
+
+    def __init__(self) -> None:
+        super().__init__("Too many streams are open at this server; try another one, or later")
+
+
+class ConsumerTooSlow(Busy):
+    """A client that watches does not take in what it is told; it may resume from where it was."""
+
+    reason = "CONSUMER_TOO_SLOW"
+
+    def __init__(self) -> None:
+        super().__init__("Messages were not taken in fast enough; resume from the last revision taken in")
+
+
+class RevisionPruned(Refused):
+    """What followed a revision is not kept any more: changes are kept for 24 hours."""
+
+    reason = "REVISION_PRUNED"
+
+    def __init__(self) -> None:
+        super().__init__("What followed this revision is not kept any more; read everything anew")
 
 
 class Unavailable(Refused):

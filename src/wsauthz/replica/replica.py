@@ -20,6 +20,7 @@ from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
+from wsauthz.replica.watchers import Watchers
 from wsauthz.store import revisions, snapshot
 from wsauthz.store.database import Database
 from wsauthz.store.revisions import Change, Revision, parse_token
@@ -56,6 +57,8 @@ class Replica:
         """When the newest answer of the database was asked for; ``time.monotonic()``."""
         self._clock_offset = 0.0
         self.loop = Loop()
+        self.watchers = Watchers(database)
+        """Who is told what is applied here."""
         self._heard_of = asyncio.Event()
         """Set whenever the database was heard of, for those who wait for a revision."""
         self._whole_at = 0.0
@@ -236,10 +239,12 @@ class Replica:
                 self.facts.apply(change.kind, change.values)
         except Exception:
             self._trusted = False
+            self.watchers.end(Unavailable())
             _log.exception("a committed change could not be applied; loading anew")
             raise
         self.revision = Revision(value=reached, epoch=epoch)
         self.token = self.revision.token
+        self.watchers.applied(new, self.revision)
         self._heard_of.set()
 
     def _heard(
@@ -258,6 +263,7 @@ class Replica:
             return  # a later write was applied while this snapshot was being read
         self.facts, self.revision, self._clock_offset, self.seen_at = facts, revision, offset, asked_at
         self.token = revision.token
+        self.watchers.loaded(revision)
         self._whole_at = asked_at
         self._trusted = True
         self._heard_of.set()

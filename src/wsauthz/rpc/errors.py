@@ -21,6 +21,9 @@ TABLE: Final[dict[type[errors.Refused], tuple[grpc.StatusCode, str]]] = {
     errors.TooManyRequests: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
     errors.TooManyAttempts: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
     errors.TooFarBehind: (grpc.StatusCode.ABORTED, ""),
+    errors.TooManyStreams: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
+    errors.ConsumerTooSlow: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
+    errors.RevisionPruned: (grpc.StatusCode.OUT_OF_RANGE, ""),
     errors.Unavailable: (grpc.StatusCode.UNAVAILABLE, ""),
 }
 """Class, for itself and its subclasses, to status and the ``kind`` that frontends know errors by."""

@@ -68,6 +68,8 @@ class Method:
     action: str
     place: str
     writes: bool
+    streams: bool
+    """Whether it answers with a stream."""
     request_fields: frozenset[str]
     request: type[Message]
     answer: type[Message]
@@ -176,6 +178,7 @@ def _method(service: ServiceDescriptor, descriptor: MethodDescriptor) -> Method:
         action=requires.action,
         place=requires.place,
         writes=options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS,
+        streams=descriptor.server_streaming,
         request_fields=frozenset(descriptor.input_type.fields_by_name),
         request=GetMessageClass(descriptor.input_type),
         answer=GetMessageClass(descriptor.output_type),

@@ -35,7 +35,7 @@ from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy.catalog import Reason
 from wsauthz.replica import writing
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc import errors
+from wsauthz.rpc import errors, streams
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.refusals import RefusalBudget
 from wsauthz.store import request_ids
@@ -74,8 +74,11 @@ class Wrapper:
         handlers: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
         for method in self._methods.values():
             (owner,) = (servicer for servicer in servicers if hasattr(servicer, method.name))
-            handlers.setdefault(method.full_service, {})[method.name] = grpc.unary_unary_rpc_method_handler(
-                self.wrap(method, getattr(owner, method.name)),
+            wrap, handler = self.wrap, grpc.unary_unary_rpc_method_handler
+            if method.streams:
+                wrap, handler = self.wrap_stream, grpc.unary_stream_rpc_method_handler
+            handlers.setdefault(method.full_service, {})[method.name] = handler(
+                wrap(method, getattr(owner, method.name)),
                 request_deserializer=partial(_parse, method.request),
                 response_serializer=method.answer.SerializeToString,
             )
@@ -132,6 +135,40 @@ class Wrapper:
                 observe(seconds)
                 if outcome is not served or method.writes:
                     _log_call(by, outcome, seconds)
+
+        return handle
+
+    def wrap_stream(self, method: Method, implementation: Implementation) -> Handler:
+        """Return the asynchronous handler of a method that answers with a stream, an asynchronous generator."""
+        name = f"{method.service}/{method.name}"
+        least = _least_revision(method)
+        anonymous = Caller(caller=TRUSTED, actor="", method=name)
+
+        async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            started = time.perf_counter()
+            code, by = "OK", None
+            try:
+                by = _caller(method, anonymous, context, request)
+                if least is not None and (token := least(request)):
+                    await self.replica.reached(token, _patience(context))
+                self.replica.check_ready()
+                self._authorize(method, request, by)
+                await streams.send(context, implementation(request, by))
+            except Refused as refused:
+                code = errors.entry(refused)[0].name
+                await streams.end(_abort(context, errors.status(refused)))
+            except streams.Gone:
+                code = "CANCELLED"
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except Exception:  # noqa: BLE001 - logged with its incident id, and nothing of it leaves
+                code, incident = "INTERNAL", secrets.token_hex(8)
+                _log.exception("a stream failed", extra={"method": name, "incident": incident})
+                await streams.end(_abort(context, errors.internal(incident)))
+            finally:
+                self.metrics.calls[name, code] += 1
+                _log_call(by, (name, code), time.perf_counter() - started)
 
         return handle
 
@@ -268,8 +305,9 @@ def _stored(method: Method, connection: Connection, request: Any, by: Caller, no
 
 def _least_revision(method: Method) -> Callable[[Any], str] | None:
     """Return what reads the revision that a request insists on, if its method lets it."""
-    if "at_least_revision" in method.request_fields:
-        return attrgetter("at_least_revision")
+    for name in ("at_least_revision", "from_revision"):
+        if name in method.request_fields:
+            return attrgetter(name)
     return attrgetter("check.at_least_revision") if "check" in method.request_fields else None
 
 

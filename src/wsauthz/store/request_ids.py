@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, tuple_
 
 from wsauthz.store.tables import request_ids
 
@@ -51,9 +51,12 @@ def add(connection: Connection, key: RequestKey, given: GivenAnswer, *, now: dat
     connection.execute(insert(request_ids).values(**asdict(key), **asdict(given), created_at=now))
 
 
-def prune(connection: Connection, *, now: datetime) -> int:
-    """Delete the answers that are not given again any more, and return how many."""
-    return connection.execute(delete(request_ids).where(request_ids.c.created_at <= now - RETENTION)).rowcount
+def prune(connection: Connection, *, now: datetime, limit: int = 1_000) -> int:
+    """Delete the oldest answers that are not given again any more, up to ``limit``, and return how many."""
+    table = request_ids
+    key = tuple_(*table.primary_key.columns)
+    old = select(*table.primary_key.columns).where(table.c.created_at <= now - RETENTION)
+    return connection.execute(delete(table).where(key.in_(old.order_by(table.c.created_at).limit(limit)))).rowcount
 
 
 def _is(key: RequestKey) -> ColumnElement[bool]:

@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -18,10 +19,13 @@ _ADVANCE: Final = update(revision).values(value=revision.c.value + 1).returning(
 # Not now(): that is when the transaction began, which may be before the one it waited for ended.
 _ADVANCE_AND_CLOCK: Final = _ADVANCE.returning(func.clock_timestamp().label("clock"))
 _RECORD: Final = insert(changes)
+_OLDEST: Final = select(changes.c.revision, changes.c.created_at).order_by(changes.c.revision, changes.c.ordinal)
 _IN_ORDER: Final = select(changes).order_by(changes.c.revision, changes.c.ordinal)
 
 RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
 """The change that stands for too many to be listed, such as an import: whoever follows loads everything anew."""
+RETENTION: Final = timedelta(hours=24)
+"""How long changes are kept at least."""
 
 _LONGEST_NUMBER: Final = 18
 _EPOCH_BYTES: Final = 6
@@ -131,18 +135,27 @@ def renew_epoch(connection: Connection, seen: Revision) -> None:
     connection.execute(update(revision).where(went_back).values(epoch=secrets.token_hex(_EPOCH_BYTES)))
 
 
-def prune_changes(connection: Connection, before: datetime) -> int:
-    """Delete the changes made before a time and return how many; call it in a writing transaction."""
+def prune_changes(connection: Connection, before: datetime, *, limit: int = 1_000) -> int:
+    """Delete the oldest changes made before a time: whole revisions, about ``limit`` changes; return how many.
+
+    Call it in a writing transaction of its own; it takes the revision row. 0: there are none, or another process is at
+    it.
+    """
     # Found by walking the primary key, so that no write pays for an index on the time.
-    kept = connection.execute(
-        select(changes.c.revision).where(changes.c.created_at >= before).order_by(changes.c.revision).limit(1)
-    ).scalar()
-    last = select(func.max(changes.c.revision))
-    through = connection.execute(last if kept is None else last.where(changes.c.revision < kept)).scalar()
-    if through is None:
+    oldest = connection.execute(_OLDEST.limit(limit + 1)).all()
+    old = [row.revision for row in takewhile(lambda row: row.created_at < before, oldest)]
+    if len(old) < len(oldest):
+        kept = oldest[len(old)].revision
+        old = [value for value in old if value < kept]
+    elif len(old) > limit:
+        # The last one may go on; if it is the only one, its changes were made at once, and all of them are old.
+        old = [value for value in old if value < old[-1]] or old
+    if not old:
         return 0
-    connection.execute(update(revision).values(changes_pruned=through))
-    return connection.execute(delete(changes).where(changes.c.revision <= through)).rowcount
+    taken = update(revision).where(revision.c.changes_pruned < old[-1]).values(changes_pruned=old[-1])
+    if not connection.execute(taken).rowcount:
+        return 0
+    return connection.execute(delete(changes).where(changes.c.revision <= old[-1])).rowcount
 
 
 def installation(connection: Connection) -> Installation:

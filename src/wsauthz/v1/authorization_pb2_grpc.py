@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from wsauthz.v1 import authorization_pb2 as wsauthz_dot_v1_dot_authorization__pb2
+from wsauthz.v1 import watch_pb2 as wsauthz_dot_v1_dot_watch__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -69,6 +70,11 @@ class AuthorizationServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_authorization__pb2.LookupSubjectsRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_authorization__pb2.LookupSubjectsResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/wsauthz.v1.AuthorizationService/Watch',
+                request_serializer=wsauthz_dot_v1_dot_watch__pb2.WatchRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_watch__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizationServiceServicer:
@@ -124,6 +130,22 @@ class AuthorizationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
+        it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+        FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
+        had or has lost (a restore): read everything anew, and watch from now on;
+        OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+        RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
+        RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
+        UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
+        What was current when a stream began is not told: whoever mirrors everything begins with an export, which names
+        its revision, or with a `from_revision` from before the first write.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -161,6 +183,11 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
                     servicer.LookupSubjects,
                     request_deserializer=wsauthz_dot_v1_dot_authorization__pb2.LookupSubjectsRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_authorization__pb2.LookupSubjectsResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=wsauthz_dot_v1_dot_watch__pb2.WatchRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_watch__pb2.WatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -352,6 +379,33 @@ class AuthorizationService:
             '/wsauthz.v1.AuthorizationService/LookupSubjects',
             wsauthz_dot_v1_dot_authorization__pb2.LookupSubjectsRequest.SerializeToString,
             wsauthz_dot_v1_dot_authorization__pb2.LookupSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wsauthz.v1.AuthorizationService/Watch',
+            wsauthz_dot_v1_dot_watch__pb2.WatchRequest.SerializeToString,
+            wsauthz_dot_v1_dot_watch__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,7 @@ resource types and unknown actions; UNAVAILABLE when the server cannot answer fr
 from collections import abc as _abc
 from grpc import aio as _aio
 from wsauthz.v1 import authorization_pb2 as _authorization_pb2
+from wsauthz.v1 import watch_pb2 as _watch_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -51,6 +52,18 @@ class AuthorizationServiceStub:
     """
     LookupSubjects: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.LookupSubjectsRequest, _authorization_pb2.LookupSubjectsResponse]
     """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
+    Watch: _grpc.UnaryStreamMultiCallable[_watch_pb2.WatchRequest, _watch_pb2.WatchResponse]
+    """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
+    it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
+    had or has lost (a restore): read everything anew, and watch from now on;
+    OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+    RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
+    RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
+    UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
+    What was current when a stream began is not told: whoever mirrors everything begins with an export, which names
+    its revision, or with a `from_revision` from before the first write.
+    """
 
 @_typing.type_check_only
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
@@ -71,6 +84,18 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     """
     LookupSubjects: _aio.UnaryUnaryMultiCallable[_authorization_pb2.LookupSubjectsRequest, _authorization_pb2.LookupSubjectsResponse]  # type: ignore[assignment]
     """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
+    Watch: _aio.UnaryStreamMultiCallable[_watch_pb2.WatchRequest, _watch_pb2.WatchResponse]  # type: ignore[assignment]
+    """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
+    it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
+    had or has lost (a restore): read everything anew, and watch from now on;
+    OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+    RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
+    RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
+    UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
+    What was current when a stream began is not told: whoever mirrors everything begins with an export, which names
+    its revision, or with a `from_revision` from before the first write.
+    """
 
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -130,5 +155,23 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_pb2.LookupSubjectsResponse, _abc.Awaitable[_authorization_pb2.LookupSubjectsResponse]]:
         """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _watch_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_watch_pb2.WatchResponse], _abc.AsyncIterator[_watch_pb2.WatchResponse]]:
+        """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
+        it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+        FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
+        had or has lost (a restore): read everything anew, and watch from now on;
+        OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+        RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
+        RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
+        UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
+        What was current when a stream began is not told: whoever mirrors everything begins with an export, which names
+        its revision, or with a `from_revision` from before the first write.
+        """
 
 def add_AuthorizationServiceServicer_to_server(servicer: AuthorizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,7 +31,7 @@ class Requires(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
-    """The scope the calling application needs: check, act-as, provision."""
+    """The scope the calling application needs: check, act-as, provision, watch."""
     resource: _builtins.str
     """The core resource the actor is asked about; empty when the method is only about the actor itself."""
     action: _builtins.str
