@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Index, PrimaryKeyConstraint
+from sqlalchemy.engine import ExceptionContext
 
 from wsauthz.model.errors import AlreadyMember, EmailTaken, IdTaken, Refused, SlugTaken, Unavailable
 from wsauthz.store.tables import metadata
@@ -35,6 +36,13 @@ _POSTGRESQL_TROUBLE: Final = (
     psycopg.errors.IdleInTransactionSessionTimeout,
     psycopg.errors.ReadOnlySqlTransaction,  # how a standby refuses writes
 )
+
+
+def translate(context: ExceptionContext) -> Refused | None:
+    """Return the refusal that an error of a statement, a commit or connecting stands for; see ``refusal``."""
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True  # a server that is no primary (any more): look for the one that is
+    return refusal(context.original_exception, context.parameters)
 
 
 def refusal(error: BaseException, parameters: Any) -> Refused | None:
