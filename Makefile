@@ -18,7 +18,7 @@ export WSAUTHZ_POLICY ?= policies/dam
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run test soak check lint types architecture dependencies proto proto-check docs docs-check requirements format bench e2e audit lock clean
+.PHONY: help install run test soak faults check lint types architecture dependencies proto proto-check docs docs-check requirements format bench e2e audit lock clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test: $(READY) ## Run the tests (SQLite and PostgreSQL; no server or container n
 
 soak: $(READY) ## Run the long form of the long checks as well
 	@$(BIN)/pytest --soak $(ARGS)
+
+faults: $(READY) ## Take the database, the notifications and the servers away for longer, and print what was seen
+	@$(BIN)/pytest tests/faults --faults $(ARGS)
 
 lint: $(READY) ## Style and mistakes (ruff)
 	@$(BIN)/ruff check --quiet

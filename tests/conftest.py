@@ -26,8 +26,9 @@ hypothesis.settings.register_profile("soak", max_examples=2000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --soak and --transport."""
+    """Add --soak, --faults and --transport."""
     parser.addoption("--soak", action="store_true", help="run the long form of the long checks as well")
+    parser.addoption("--faults", action="store_true", help="run the long form of the fault tests as well")
     parser.addoption(
         "--transport",
         choices=["grpcio", "native"],
@@ -42,14 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the soak tests out unless they are asked for; then give them their time."""
-    soak = [item for item in items if item.get_closest_marker("soak")]
-    if config.getoption("--soak"):
-        for item in soak:
-            item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
-    elif soak:
-        items[:] = [item for item in items if item not in soak]
-        config.hook.pytest_deselected(items=soak)
+    """Leave the long tests out unless they are asked for; then give them their time."""
+    for form in ("soak", "faults"):
+        long = [item for item in items if item.get_closest_marker(form)]
+        if config.getoption(f"--{form}"):
+            for item in long:
+                item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
+        elif long:
+            items[:] = [item for item in items if item not in long]
+            config.hook.pytest_deselected(items=long)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,7 +10,6 @@ from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 from prometheus_client import start_http_server
 
 from wsauthz.metrics import Metrics
@@ -24,6 +23,7 @@ from wsauthz.rpc.attempts import Attempts
 from wsauthz.rpc.audit import AuditService
 from wsauthz.rpc.authorization import AuthorizationService
 from wsauthz.rpc.decisions import DecisionIds
+from wsauthz.rpc.health import Health
 from wsauthz.rpc.invitations import InvitationService
 from wsauthz.rpc.joining import JoiningService
 from wsauthz.rpc.memberships import MembershipService
@@ -69,17 +69,19 @@ class Server:
         schema.ensure(settings.database_url)
         self.database = Database(settings.database_url)
         scheduler = PgCron(self.metrics) if settings.scheduler == "pg_cron" else NoScheduler()
-        self.replica = Replica(self.database, self.policy, self.metrics, scheduler)
+        self.replica = Replica(
+            self.database, self.policy, self.metrics, scheduler, stale_seconds=settings.stale_seconds
+        )
         self._follower = Follower(self.replica, settings.poll_seconds)
         self._retention = Retention(self.database, self.metrics)
-        self.health = HealthServicer()
+        self.health = Health(service_names(), lambda: self._server is not None and self.replica.ready)
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
         self._wrapper = Wrapper(
             self.replica, self.metrics, threads=settings.worker_threads, waiting=settings.waiting_requests
         )
         self._server: grpc.aio.Server | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self._scrapes: WSGIServer | None = None
 
     async def start(self) -> None:
@@ -95,7 +97,7 @@ class Server:
         self._retention.start()
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
-        self._watching = asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy))
+        self._watching.append(asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy)))
         if self.settings.metrics_listen:
             metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
             self._scrapes, _ = start_http_server(int(metrics_port), metrics_host, self.metrics.registry)
@@ -110,7 +112,7 @@ class Server:
         self.address = self.settings.listen if self.settings.listen.startswith("unix:") else f"{host}:{port}"
         await server.start()
         self._server = server
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._watching.append(asyncio.create_task(self.health.keep_looking()))
         _log.warning("no keys are configured: every caller that reaches this address is trusted to name any actor")
         _log.info(
             "serving",
@@ -130,13 +132,13 @@ class Server:
 
     async def stop(self) -> None:
         """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self.health.enter_graceful_shutdown()
         self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:
             await self._server.stop(self.settings.drain_seconds)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
         await self._retention.stop()
         await self._follower.stop()
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
@@ -180,10 +182,6 @@ class Server:
 
             names = (*service_names(), health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), registry)
-
-    async def _set_health(self, status: Any) -> None:
-        for name in ("", *service_names()):
-            await self.health.set(name, status)
 
 
 async def serve(settings: Settings) -> None:

@@ -33,6 +33,8 @@ class Settings:
     """``host:port`` of the Prometheus endpoint; empty: none."""
     poll_seconds: float = 0.5
     """How often the database is asked for what other processes changed."""
+    stale_seconds: float = 30.0
+    """How long answers are given from memory while the database does not answer; then callers get UNAVAILABLE."""
     worker_threads: int = 8
     """Threads for management RPCs; decisions need none."""
     waiting_requests: int = 64
@@ -95,7 +97,7 @@ class Settings:
             problems.append("WSAUTHZ_DATABASE_URL: must start with sqlite:/// or postgresql://")
         if self.metrics_listen and ":" not in self.metrics_listen:
             problems.append("WSAUTHZ_METRICS_LISTEN: must be host:port, or empty")
-        positive = ("poll_seconds", "worker_threads", "waiting_requests", "drain_seconds")
+        positive = ("poll_seconds", "stale_seconds", "worker_threads", "waiting_requests", "drain_seconds")
         problems += [
             f"WSAUTHZ_{name.upper()}: must be a number above 0"
             for name in positive

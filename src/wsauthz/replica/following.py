@@ -1,47 +1,102 @@
-"""Following the database: the poll that tells a replica what other processes committed."""
+"""Following the database: the poll that tells a replica what other processes committed, and what wakes it early."""
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from typing import Final
 
+from wsauthz.model.errors import RevisionUnknown, Unavailable
 from wsauthz.replica.replica import Replica
+from wsauthz.store.notices import Deaf
+from wsauthz.store.revisions import parse_token
 
 _log = logging.getLogger(__name__)
 
+_LISTEN_AGAIN_SECONDS: Final = 1.0
+_LEAST_SECONDS: Final = 0.01
+"""Between two polls: many revisions in a row are then told together."""
+
 
 class Follower:
-    """Polls the database for a replica, on a thread of its own, while an event loop runs."""
+    """Polls the database for a replica, on a thread of its own, while an event loop runs.
+
+    The poll is the truth. Notifications only wake it, and it is woken, too, whenever listening has begun: what was
+    committed before, nobody will tell of.
+    """
 
     def __init__(self, replica: Replica, poll_seconds: float) -> None:
         self._replica = replica
         self._poll_seconds = poll_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="poll")
-        self._polling: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Follow from now on; facts are changed on the running loop."""
         self._replica.loop.adopt()
-        self._polling = asyncio.create_task(self._poll())
+        self._tasks.append(asyncio.create_task(self._poll()))
+        if not self._replica.database.is_sqlite:
+            self._tasks.append(asyncio.create_task(self._listen()))
 
     async def stop(self) -> None:
         """Stop following, once a poll that is under way has ended and given its connection back."""
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         # Not on the loop: the poll hops to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
     async def _poll(self) -> None:
         """Ask again and again; what goes wrong is logged once and tried again, and answers go on from memory."""
         loop = asyncio.get_running_loop()
-        metrics = self._replica.metrics
+        replica, metrics = self._replica, self._replica.metrics
         while True:
+            self._woken.clear()
+            began = time.monotonic()
             try:
-                await loop.run_in_executor(self._thread, self._replica.catch_up)
-            except Exception:  # noqa: BLE001 - see above
+                await loop.run_in_executor(self._thread, replica.catch_up, replica.database.poll)
+            except Exception as error:  # noqa: BLE001 - see above
                 if not metrics.poll_failing:
-                    _log.exception("polling the database failed; answers go on from memory")
+                    _log.error(
+                        "polling the database failed; answers go on from memory",
+                        extra={"age_seconds": self._age()},
+                        exc_info=None if isinstance(error, Unavailable) else error,
+                    )
                 metrics.poll_failing = True
             else:
+                if metrics.poll_failing:
+                    _log.info("the database answers again", extra={"revision": replica.token})
                 metrics.poll_failing = False
-            await asyncio.sleep(self._poll_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._poll_seconds)
+            await asyncio.sleep(began + _LEAST_SECONDS - time.monotonic())
+
+    async def _listen(self) -> None:
+        """Listen for what others commit, again whenever that ends."""
+        deaf = False
+        while True:
+            try:
+                async with aclosing(self._replica.database.notices()) as notices:
+                    async for token in notices:
+                        if self._is_news(token):
+                            self._woken.set()
+                        deaf = False
+            except Deaf as error:
+                if not deaf:
+                    _log.info("notifications are not heard; others' changes are polled", extra={"error": str(error)})
+                deaf = True
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+
+    def _is_news(self, token: str) -> bool:
+        """Tell whether a notification is of a revision that is not here; that of one's own write mostly is."""
+        have = self._replica.revision
+        try:
+            epoch, value = parse_token(token)
+        except RevisionUnknown:
+            return True
+        return epoch != have.epoch or value > have.value
+
+    def _age(self) -> float:
+        return round(time.monotonic() - self._replica.seen_at, 1)

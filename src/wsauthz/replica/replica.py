@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final, TypeVar
 
@@ -22,7 +24,7 @@ from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
 from wsauthz.replica.watchers import Watchers
 from wsauthz.store import revisions, snapshot
-from wsauthz.store.database import Database
+from wsauthz.store.database import Connection, Database
 from wsauthz.store.revisions import Change, Revision, parse_token
 from wsauthz.store.scheduler import NoScheduler, Scheduler
 from wsauthz.tenancy.transaction import Caller, Reading
@@ -32,6 +34,8 @@ T = TypeVar("T")
 
 RELOAD: Final = revisions.RELOAD[0]
 _MOST_AT_ONCE: Final = 10_000
+_PATIENCE: Final = 5.0
+"""How much longer than others a statement that loads facts may take."""
 _WORTH_FREEZING: Final = 20_000
 """Memberships from which on the collector is kept away from the facts; collecting everything first costs a while."""
 MOST_WAITING: Final = 1_000
@@ -42,8 +46,15 @@ class Replica:
     """Facts, the policy in force, and the database they follow."""
 
     def __init__(
-        self, database: Database, policy: CurrentPolicy, metrics: Metrics, scheduler: Scheduler | None = None
+        self,
+        database: Database,
+        policy: CurrentPolicy,
+        metrics: Metrics,
+        scheduler: Scheduler | None = None,
+        *,
+        stale_seconds: float = math.inf,
     ) -> None:
+        """Prepare an empty replica; it answers until ``stale_seconds`` after it was last known to hold everything."""
         self.database = database
         self.policy = policy
         self.metrics = metrics
@@ -54,17 +65,18 @@ class Replica:
         self.token = ""
         """The revision as callers are given it."""
         self.seen_at = 0.0
-        """When the newest answer of the database was asked for; ``time.monotonic()``."""
+        """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock_offset = 0.0
         self.loop = Loop()
         self.watchers = Watchers(database)
         """Who is told what is applied here."""
         self._heard_of = asyncio.Event()
         """Set whenever the database was heard of, for those who wait for a revision."""
-        self._whole_at = 0.0
-        """When the newest answer was asked for after which everything in the database was here."""
         self._waiting = 0
         self._trusted = False
+        self._stale_seconds = stale_seconds
+        self._answers_until = -math.inf
+        """By the monotonic clock, which goes on while the process is stopped; set with ``seen_at`` and ``_trusted``."""
         # One load, and one reading of the bundle, at a time: of two the older result could else come last, and stay.
         self._loading = threading.Lock()
         self._reading_policy = threading.Lock()
@@ -77,16 +89,17 @@ class Replica:
     @property
     def ready(self) -> bool:
         """Whether answers may be given."""
-        return self._trusted
+        return time.monotonic() < self._answers_until
 
     def check_ready(self) -> None:
         """Return if answers may be given.
 
         Raises:
-            Unavailable: nothing is loaded, or what is loaded is not to be trusted.
+            Unavailable: nothing is loaded, or what is loaded is not to be trusted, or the database was not heard for
+            so long that it may be wrong by now.
 
         """
-        if not self._trusted:
+        if time.monotonic() >= self._answers_until:
             raise Unavailable
 
     def now(self) -> float:
@@ -108,7 +121,7 @@ class Replica:
         had, had_memberships = self.revision, self.facts.roles.total()
         gc.disable()  # a collection over a million facts stops everything for a tenth of a second and more
         try:
-            with self.database.read() as connection:
+            with self.database.read(patience=_PATIENCE) as connection:
                 revision = revisions.current(connection)
                 offset = revisions.database_time(connection).timestamp() - time.time()
                 facts = Facts()
@@ -122,8 +135,10 @@ class Replica:
         finally:
             gc.enable()
 
-    def catch_up(self) -> None:
+    def catch_up(self, ask: Callable[[], AbstractContextManager[Connection]] | None = None) -> None:
         """Read and apply what was committed since the last time; in a worker thread, without a lock.
+
+        ``ask`` gives the connection (default: any that reads).
 
         Raises:
             Unavailable: the database does not answer.
@@ -131,7 +146,7 @@ class Replica:
         """
         while self._trusted:
             have, asked_at = self.revision, time.monotonic()
-            with self.database.read() as connection:
+            with (ask or self.database.read)() as connection:
                 newest = revisions.current(connection)
                 offset = revisions.database_time(connection).timestamp() - time.time()
                 changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
@@ -174,7 +189,7 @@ class Replica:
                 self._heard_of.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._heard_of.wait(), left)
-                if epoch != self.revision.epoch or (self.revision.value < wanted and self._whole_at > came_at):
+                if epoch != self.revision.epoch or (self.revision.value < wanted and self.seen_at > came_at):
                     raise RevisionUnknown
         finally:
             self._waiting -= 1
@@ -238,7 +253,7 @@ class Replica:
             for change in new:
                 self.facts.apply(change.kind, change.values)
         except Exception:
-            self._trusted = False
+            self._trusted, self._answers_until = False, -math.inf
             self.watchers.end(Unavailable())
             _log.exception("a committed change could not be applied; loading anew")
             raise
@@ -250,22 +265,26 @@ class Replica:
     def _heard(
         self, changes: Sequence[Change], newest: Revision, reached: int, clock_offset: float, asked_at: float
     ) -> None:
-        """Apply what a poll found, and note when the database was heard."""
+        """Apply what a poll found, and note until when everything that was committed is here."""
         self.apply(changes, newest.epoch, reached)
-        self._clock_offset, self.seen_at = clock_offset, asked_at
-        if self.revision.value >= newest.value:
-            self._whole_at = asked_at
+        self._clock_offset = clock_offset
+        if self._trusted and self.revision.epoch == newest.epoch and self.revision.value >= newest.value:
+            self._whole(max(self.seen_at, asked_at))
         self._heard_of.set()
+
+    def _whole(self, asked_at: float) -> None:
+        self.seen_at = asked_at
+        self._answers_until = asked_at + self._stale_seconds
 
     def _swap(self, facts: Facts, revision: Revision, had: Revision, offset: float, asked_at: float) -> None:
         overtaken = revision.epoch == self.revision.epoch and had.value <= revision.value < self.revision.value
         if overtaken and self._trusted:
             return  # a later write was applied while this snapshot was being read
-        self.facts, self.revision, self._clock_offset, self.seen_at = facts, revision, offset, asked_at
+        self.facts, self.revision, self._clock_offset = facts, revision, offset
         self.token = revision.token
         self.watchers.loaded(revision)
-        self._whole_at = asked_at
         self._trusted = True
+        self._whole(asked_at)
         self._heard_of.set()
 
 

@@ -30,6 +30,7 @@ from wsauthz.model.errors import (
     Refused,
     RequestIdReused,
     TooManyRequests,
+    Unavailable,
 )
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy.catalog import Reason
@@ -50,6 +51,8 @@ REQUEST_ID: Final = "x-request-id"
 TRUSTED: Final = "local"
 """The caller's name while no keys are configured and everybody on loopback is trusted."""
 _MOST_WAIT_SECONDS: Final = 10.0
+_MOST_QUEUED_SECONDS: Final = 0.7
+_UNHEARD_SECONDS: Final = 1.0
 _LONGEST_REQUEST_ID: Final = 128
 _MALFORMED: Final = object()
 
@@ -204,9 +207,16 @@ class Wrapper:
             raise TooManyRequests
         self._in_pool += 1
         loop = asyncio.get_running_loop()
-        future = self._pool.submit(copy_context().run, work)
+        future = self._pool.submit(copy_context().run, self._unless_late, work, time.monotonic())
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._left_pool))
         return await asyncio.shield(asyncio.wrap_future(future))
+
+    def _unless_late(self, work: Callable[[], Any], came_at: float) -> Any:
+        """Do the work, unless it waited while the database did not answer those before it: it would wait as long."""
+        now = time.monotonic()
+        if now - came_at > _MOST_QUEUED_SECONDS and now - self.replica.seen_at > _UNHEARD_SECONDS:
+            raise Unavailable
+        return work()
 
     def _left_pool(self) -> None:
         self._in_pool -= 1

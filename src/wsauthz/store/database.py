@@ -1,23 +1,22 @@
 """A database: SQLite in a file of its own or PostgreSQL, with snapshots to read from and one writer at a time."""
 
-import os
-import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - re-exported: the type that queries take
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from wsauthz.model.errors import Refused, Unavailable
-from wsauthz.store.refusals import refusal
+from wsauthz.model.errors import Unavailable
+from wsauthz.store import notices, sqlite
 
-_CONNECT_SECONDS: Final = 2
-_IDLE_SECONDS: Final = 10
+if TYPE_CHECKING:
+    from wsauthz.store import postgresql
 
 
 class UnusableUrl(ValueError):
@@ -51,7 +50,7 @@ class Database:
 
     Every problem with the storage leaves as ``Unavailable``, every violated constraint as the error it is named after.
     Nothing waits longer than ``wait_seconds`` for a connection, for the write gate, for a lock or, on PostgreSQL, for
-    one statement.
+    one statement or COMMIT; a fifth longer where the server does not answer at all.
     """
 
     def __init__(self, url: str, *, readers: int = 10, wait_seconds: float = 1.0) -> None:
@@ -67,19 +66,33 @@ class Database:
         # SQLite wakes waiting writers in no order and PostgreSQL costs a round trip: the gate is fair and cheap.
         self._gate = threading.Lock()
         self._closed = threading.Event()
-        make = _sqlite_engine if self.is_sqlite else _postgresql_engine
-        self._reader = make(self.url, read_only=True, connections=readers, wait_seconds=wait_seconds)
-        self._writer = make(self.url, read_only=False, connections=1, wait_seconds=wait_seconds)
+        make = partial(_kind_of_pool(self.url), self.url, wait_seconds=wait_seconds)
+        self._reader = make(read_only=True, connections=readers)
+        self._writer = make(read_only=False, connections=1)
+        self._poller = make(read_only=True, connections=1)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, patience: float = 1.0) -> Iterator[Connection]:
         """Give a connection whose queries all see one state, that of the first of them; it cannot write.
+
+        With ``patience`` a statement, or the next rows of one, may take so many times as long.
 
         Raises:
             Unavailable: the database cannot be reached, every connection stays in use, or this was closed.
 
         """
-        with _refusals(), self._lending(self._reader), self._reader.connect() as connection:
+        with self._lending(self._reader, time.monotonic(), patience) as connection:
+            yield connection
+
+    @contextmanager
+    def poll(self) -> Iterator[Connection]:
+        """Give the same on a connection that is kept for one who asks again and again.
+
+        Raises:
+            as read.
+
+        """
+        with self._lending(self._poller, time.monotonic()) as connection:
             yield connection
 
     @contextmanager
@@ -90,114 +103,49 @@ class Database:
         then do other processes wait, too.
 
         Raises:
-            Unavailable: the database cannot be reached, the other writers take too long, or this was closed.
+            Unavailable: the database cannot be reached, the other writers take too long, or this was closed. What a
+            COMMIT that was cut off has done nobody knows; it is all or nothing.
 
         """
+        began = time.monotonic()
         if not self._gate.acquire(timeout=self._wait_seconds):
             raise Unavailable
         try:
-            with _refusals(), self._lending(self._writer), self._writer.begin() as connection:
+            with self._lending(self._writer, began) as connection, connection.begin():
                 yield connection
         finally:
             self._gate.release()
 
+    def notices(self) -> AsyncGenerator[str]:
+        """Return what listens for the revisions that others tell of, on the running loop; see ``notices.listen``."""
+        return notices.listen(self.url)
+
     def close(self) -> None:
         """Close the connections that nobody uses; those in use close when they are given back, and no others follow."""
         self._closed.set()
-        self._reader.pool.dispose()
-        self._writer.pool.dispose()
+        for pool in (self._reader, self._writer, self._poller):
+            pool.close()
 
     @contextmanager
-    def _lending(self, engine: Engine) -> Iterator[None]:
+    def _lending(
+        self, pool: "sqlite.Pool | postgresql.Pool", began: float, patience: float = 1.0
+    ) -> Iterator[Connection]:
         """Have what is given back within the block closed if ``close`` came meanwhile: the pool would keep it open."""
         if self._closed.is_set():
             raise Unavailable
         try:
-            yield
+            with pool.lend(began, patience=patience) as connection:
+                yield connection
+        except PoolTimeout:
+            raise Unavailable from None
         finally:
             if self._closed.is_set():
-                engine.pool.dispose()
+                pool.close()
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout:
-        raise Unavailable from None
+def _kind_of_pool(url: URL) -> "type[sqlite.Pool | postgresql.Pool]":
+    if url.get_backend_name() == "sqlite":
+        return sqlite.Pool
+    from wsauthz.store import postgresql  # noqa: PLC0415 - its driver is slow to load, and on SQLite nobody needs it
 
-
-def _sqlite_engine(url: URL, *, read_only: bool, connections: int, wait_seconds: float) -> Engine:
-    def keep_private(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
-        """Make a new file readable by its owner only, because it holds secrets; SQLite's other files follow it."""
-        with suppress(OSError):  # what keeps it from being made, connecting will tell
-            os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-    engine = create_engine(
-        url,
-        paramstyle="named",
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=wait_seconds,
-        hide_parameters=True,
-    )
-
-    def connected(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # the begin event below begins, not the driver
-        for pragma in (
-            f"busy_timeout = {round(wait_seconds * 1000)}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            f"query_only = {int(read_only)}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        # SQLite's own knows ASCII only.
-        connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
-
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    event.listen(engine, "do_connect", keep_private)
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begun)
-    event.listen(engine, "handle_error", _translate)
-    return engine
-
-
-def _postgresql_engine(url: URL, *, read_only: bool, connections: int, wait_seconds: float) -> Engine:
-    milliseconds = round(wait_seconds * 1000)
-    engine = create_engine(
-        url,
-        # Writers must see what was committed while they waited for the revision row.
-        isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
-        execution_options={"postgresql_readonly": True} if read_only else {},
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "tcp_user_timeout": _CONNECT_SECONDS * 1000},
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=wait_seconds,
-        pool_pre_ping=True,
-        hide_parameters=True,
-    )
-
-    def connected(connection: Any, _record: Any) -> None:
-        autocommit = connection.autocommit
-        connection.autocommit = True
-        connection.execute(f"SET statement_timeout = {milliseconds * (1 if not read_only else 10)}".encode())
-        connection.execute(f"SET lock_timeout = {milliseconds}".encode())
-        # In a zone east of Greenwich the end of 9999 is the year 10000, and no row with it could be read.
-        connection.execute(b"SET timezone = 'UTC'")
-        connection.execute(
-            f"SET idle_in_transaction_session_timeout = {max(_IDLE_SECONDS * 1000, milliseconds * 10)}".encode()
-        )
-        connection.autocommit = autocommit
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "handle_error", _translate)
-    return engine
-
-
-def _translate(context: ExceptionContext) -> Refused | None:
-    if context.is_pre_ping:
-        return None  # the pool finds out that a connection is dead, and makes another one
-    return refusal(context.original_exception, context.parameters)
+    return postgresql.Pool

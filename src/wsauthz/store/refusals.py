@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Index, PrimaryKeyConstraint
+from sqlalchemy.engine import ExceptionContext
 
 from wsauthz.model.errors import AlreadyMember, EmailTaken, IdTaken, Refused, SlugTaken, Unavailable
 from wsauthz.store.tables import metadata
 
+_READ_ONLY: Final = "25006"
 _PRIMARY_CODE: Final = 0xFF
 _TROUBLE: Final = frozenset(
     {
@@ -27,6 +29,13 @@ _TROUBLE: Final = frozenset(
     }
 )
 """Of SQLite's errors those that are about the storage; a mistake in a statement is not."""
+
+
+def translate(context: ExceptionContext) -> Refused | None:
+    """Return the refusal that an error of a statement, a commit or connecting stands for; see ``refusal``."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True  # a server that is no primary (any more): look for the one that is
+    return refusal(context.original_exception, context.parameters)
 
 
 def refusal(error: BaseException, parameters: Any) -> Refused | None:

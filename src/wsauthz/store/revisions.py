@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Text, cast, delete, func, insert, select, update
 
 from wsauthz.model.errors import RevisionUnknown
+from wsauthz.store.notices import CHANNEL
 from wsauthz.store.tables import changes, revision
 
 # Made once: a statement made anew costs as much as running it.
@@ -17,7 +18,11 @@ _STATE: Final = (revision.c.value, revision.c.epoch, revision.c.changes_pruned)
 _CURRENT: Final = select(*_STATE)
 _ADVANCE: Final = update(revision).values(value=revision.c.value + 1).returning(*_STATE)
 # Not now(): that is when the transaction began, which may be before the one it waited for ended.
-_ADVANCE_AND_CLOCK: Final = _ADVANCE.returning(func.clock_timestamp().label("clock"))
+# Who listens is told by the same statement, and hears it when this is committed.
+_ADVANCE_AND_TELL: Final = _ADVANCE.returning(
+    func.clock_timestamp().label("clock"),
+    func.pg_notify(CHANNEL, revision.c.epoch + "." + cast(revision.c.value, Text)),
+)
 _RECORD: Final = insert(changes)
 _OLDEST: Final = select(changes.c.revision, changes.c.created_at).order_by(changes.c.revision, changes.c.ordinal)
 _IN_ORDER: Final = select(changes).order_by(changes.c.revision, changes.c.ordinal)
@@ -90,7 +95,7 @@ def advance(connection: Connection) -> tuple[Revision, datetime]:
         row = connection.execute(_ADVANCE).one()
         now = datetime.now(UTC)
     else:
-        row = connection.execute(_ADVANCE_AND_CLOCK).one()
+        row = connection.execute(_ADVANCE_AND_TELL).one()
         now = row.clock.astimezone(UTC)
     return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned), now
 

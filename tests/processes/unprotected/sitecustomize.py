@@ -4,6 +4,7 @@
 """
 
 import functools
+import math
 import os
 import time
 from collections.abc import Callable
@@ -13,14 +14,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, update
 
-from wsauthz.replica import writing
-from wsauthz.store import invitations, invite_codes, revisions, tables, workspaces
+from wsauthz.replica import replica, writing
+from wsauthz.store import deadlines, invitations, invite_codes, revisions, tables, workspaces
 
 _HESITATION_SECONDS: Final = 0.005
 """How much longer a transaction takes from deciding to writing: else hardly two of them would meet."""
 
 
-def put(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
+def put(module: ModuleType | type, name: str, function: Callable[..., Any]) -> None:
     """Put a function in place of one that must be there."""
     assert callable(getattr(module, name))
     setattr(module, name, function)
@@ -35,8 +36,8 @@ def lock() -> None:
         connection.exec_driver_sql("COMMIT")
         return taken
 
-    def as_it_is(replica: Any, _connection: Any, _revision: Any) -> Any:
-        return replica.facts, replica.rules
+    def as_it_is(held: Any, _connection: Any, _revision: Any) -> Any:
+        return held.facts, held.rules
 
     record = revisions.record
 
@@ -87,11 +88,38 @@ def code() -> None:
     put(invite_codes, "find_workspace", find_once)
 
 
+def staleness() -> None:
+    """Answer from memory for ever."""
+
+    def whole(held: replica.Replica, asked_at: float) -> None:
+        held.seen_at = asked_at
+        held._answers_until = math.inf
+
+    put(replica.Replica, "_whole", whole)
+
+
+def waiting() -> None:
+    """Answer at whatever revision there is."""
+
+    async def reached(_held: replica.Replica, _token: str, _seconds: float) -> None:
+        return
+
+    put(replica.Replica, "reached", reached)
+
+
+def cutting_off() -> None:
+    """Wait for whoever does not answer."""
+    put(deadlines.Watch, "cut", lambda _: None)
+
+
 PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "lock": lock,
     "invitation": invitation,
     "owner": owner,
     "code": code,
+    "staleness": staleness,
+    "waiting": waiting,
+    "cutting-off": cutting_off,
 }
 
 for name in filter(None, os.environ.get("WSAUTHZ_TEST_WITHOUT", "").split(",")):

@@ -1,0 +1,208 @@
+"""Time limits for PostgreSQL that hold on the client's side, on a socket where nothing moves any more, too.
+
+The server's own limits need a server that answers, and the kernel's need a peer that does not acknowledge; a proxy
+that goes on acknowledging defeats both. Here every statement, COMMIT and ROLLBACK sets when its connection is to be cut
+off; a thread that looks ten times a second shuts such a socket down, and whoever waits on it gets an error at once.
+"""
+
+import math
+import os
+import select
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Any, Final, Self
+
+import psycopg
+
+_LOOK_SECONDS: Final = 0.1
+_SECONDS_FOR_A_ROW: Final = 0.001
+"""What a statement that is run for many rows may take longer for each of them."""
+_NEVER: Final = math.inf
+
+
+class Watch:
+    """When a connection is to be cut off. Setting that is setting an attribute: it costs nothing."""
+
+    __slots__ = ("_lock", "_seconds", "_socket", "_until", "cut_at", "used")
+
+    def __init__(self, fileno: int) -> None:
+        # A descriptor of its own: the driver's may be closed, and be somebody else's, when the time is over.
+        self._socket: socket.socket | None = socket.socket(fileno=os.dup(fileno))
+        self._lock = threading.Lock()
+        self._seconds = _NEVER
+        self._until = 0.0
+        self.cut_at = _NEVER
+        self.used = False
+        """Whether it was lent before: a connection that was just made needs no second look."""
+
+    def allow(self, seconds: float, until: float | None = None) -> None:
+        """Give each statement from now on so many seconds; the first one ends at ``until``."""
+        self._seconds, self._until = seconds, until or 0.0
+
+    def start(self, rows: int = 0) -> None:
+        """Begin to wait for the server."""
+        self.cut_at = self._until or time.monotonic() + self._seconds + rows * _SECONDS_FOR_A_ROW
+        self._until = 0.0
+
+    def end(self) -> None:
+        """Wait no longer: it has answered, or failed."""
+        self.cut_at = _NEVER
+
+    def cut(self) -> None:
+        """Shut the socket down, which ends every wait for it in any thread."""
+        with self._lock, suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is nothing to watch any more."""
+        return self._socket is None
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+
+class Watchdog:
+    """The thread that cuts connections off; it runs while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches: set[Watch] = set()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, connection: "WatchedConnection") -> None:
+        """Watch a connection until it is closed."""
+        connection.watch = Watch(connection.fileno())
+        with self._lock:
+            self._watches.add(connection.watch)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            with self._lock:
+                self._watches = {watch for watch in self._watches if not watch.closed}
+                if not self._watches:
+                    self._thread = None
+                    return
+                late = [watch for watch in self._watches if watch.cut_at <= now]
+            for watch in late:
+                watch.cut()
+
+
+class WatchedCursor(psycopg.Cursor[Any]):
+    """A cursor whose statements are cut off in time."""
+
+    def execute(self, *arguments: Any, **options: Any) -> Self:
+        """Execute a statement."""
+        watch = _watch_of(self)
+        watch.start()
+        try:
+            return super().execute(*arguments, **options)
+        finally:
+            watch.end()
+
+    def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
+        """Execute a statement for many rows."""
+        watch = _watch_of(self)
+        rows = list(params_seq)
+        watch.start(len(rows))
+        try:
+            super().executemany(query, rows, returning=returning)
+        finally:
+            watch.end()
+
+
+class WatchedServerCursor(psycopg.ServerCursor[Any]):
+    """A cursor that lives in the server; each of its fetches waits for it anew."""
+
+    def execute(self, *arguments: Any, **options: Any) -> Self:
+        """Declare it."""
+        watch = _watch_of(self)
+        watch.start()
+        try:
+            return super().execute(*arguments, **options)
+        finally:
+            watch.end()
+
+    def fetchone(self) -> Any:
+        """Fetch the next row."""
+        return self._fetch(super().fetchone)
+
+    def fetchmany(self, size: int = 0) -> list[Any]:
+        """Fetch the next rows."""
+        rows: list[Any] = self._fetch(super().fetchmany, size)
+        return rows
+
+    def fetchall(self) -> list[Any]:
+        """Fetch the rest."""
+        rows: list[Any] = self._fetch(super().fetchall)
+        return rows
+
+    def close(self) -> None:
+        """Close it, in the server, too."""
+        self._fetch(super().close)
+
+    def _fetch(self, fetch: Any, *arguments: int) -> Any:
+        watch = _watch_of(self)
+        watch.start()
+        try:
+            return fetch(*arguments)
+        finally:
+            watch.end()
+
+
+class WatchedConnection(psycopg.Connection[Any]):
+    """A connection that is cut off when the server does not answer in time."""
+
+    watch: Watch
+    """Given by a watchdog before the connection is used."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cursor_factory = WatchedCursor
+        self.server_cursor_factory = WatchedServerCursor
+
+    def commit(self) -> None:
+        """Commit; when that is cut off, nobody knows whether it was done."""
+        self.watch.start()
+        try:
+            super().commit()
+        finally:
+            self.watch.end()
+
+    def rollback(self) -> None:
+        """Roll back."""
+        self.watch.start()
+        try:
+            super().rollback()
+        finally:
+            self.watch.end()
+
+    def close(self) -> None:
+        """Close."""
+        super().close()
+        self.watch.close()
+
+
+def is_disturbed(connection: WatchedConnection) -> bool:
+    """Tell whether the server has said something unasked, such as farewell; asks nobody, so that it costs no time."""
+    ready = select.poll()
+    ready.register(connection.fileno(), select.POLLIN)
+    return bool(ready.poll(0))
+
+
+def _watch_of(cursor: psycopg.Cursor[Any] | psycopg.ServerCursor[Any]) -> Watch:
+    connection: Any = cursor.connection
+    watch: Watch = connection.watch
+    return watch

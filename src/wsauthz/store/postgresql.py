@@ -1,0 +1,107 @@
+"""Connections to PostgreSQL: only to a server that may be written to, and cut off when it does not answer in time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
+
+from wsauthz.store.connecting import Connector
+from wsauthz.store.deadlines import Watchdog, WatchedConnection, is_disturbed
+from wsauthz.store.refusals import translate
+
+_CONNECT_SECONDS: Final = 2
+_IDLE_SECONDS: Final = 10
+_READS_LONGER: Final = 10
+_MARGIN: Final = 1.2
+"""How much longer than the server's own limit a statement may take before the connection is cut off."""
+_SETTINGS: Final = """
+SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
+    set_config('timezone', 'UTC', false), set_config('idle_in_transaction_session_timeout', %s, false),
+    pg_is_in_recovery()
+"""
+"""In UTC, because in a zone east of Greenwich the end of 9999 is the year 10000, and no row with it could be read."""
+
+
+class Pool:
+    """Connections of one kind - to read, to write, or to poll - to one PostgreSQL database."""
+
+    def __init__(self, url: URL, *, read_only: bool, connections: int, wait_seconds: float) -> None:
+        """Prepare to connect; the server cancels what writes, or waits for a lock, after ``wait_seconds``."""
+        self._watchdog = Watchdog()
+        self._wait_seconds = wait_seconds
+        self._limits = tuple(
+            str(round(seconds * 1000))
+            for seconds in (
+                wait_seconds * (_READS_LONGER if read_only else 1),
+                wait_seconds,
+                max(_IDLE_SECONDS, wait_seconds * 10),
+            )
+        )
+        self._lent = threading.local()
+        self._url = url
+        self._connector = Connector(self._connect)
+        self._engine: Final = create_engine(
+            url,
+            # Writers must see what was committed while they waited for the revision row.
+            isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
+            execution_options={"postgresql_readonly": True} if read_only else {},
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=wait_seconds,
+            hide_parameters=True,
+        )
+        event.listen(self._engine, "do_connect", lambda *_: self._connector.connect(self._lent.until))
+        event.listen(self._engine, "connect", self._connected)
+        event.listen(self._engine, "checkout", _look_first)
+        event.listen(self._engine, "handle_error", translate)
+
+    @contextmanager
+    def lend(self, began: float, *, patience: float = 1.0) -> Iterator[Connection]:
+        """Give a connection; its first answer, or the lack of a connection, comes within the limit after ``began``.
+
+        ``patience`` makes the limit longer for what takes longer, such as loading everything.
+        """
+        limit = self._wait_seconds * _MARGIN * patience
+        self._lent.until = began + limit
+        with self._engine.connect() as connection:
+            watched: Any = connection.connection.driver_connection
+            watched.watch.allow(limit, self._lent.until)
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._connector.close()
+        self._engine.pool.dispose()
+
+    def _connect(self) -> WatchedConnection:
+        arguments, options = self._engine.dialect.create_connect_args(self._url)
+        usual = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "tcp_user_timeout": _CONNECT_SECONDS * 1000,
+            "target_session_attrs": "read-write",
+        }
+        connection = WatchedConnection.connect(*arguments, **{**usual, **options})
+        self._watchdog.watch(connection)
+        return connection
+
+    def _connected(self, connection: WatchedConnection, _record: Any) -> None:
+        connection.watch.allow(self._wait_seconds * _MARGIN, self._lent.until)
+        autocommit = connection.autocommit
+        connection.autocommit = True
+        row = connection.execute(_SETTINGS, self._limits).fetchone()
+        connection.autocommit = autocommit
+        if row is None or row[-1]:
+            # What it knows may be of any age. Once promoted it keeps its connections; a primary never steps down.
+            raise psycopg.OperationalError("this server is a standby")
+
+
+def _look_first(connection: WatchedConnection, _record: Any, _fairy: Any) -> None:
+    """Have a connection replaced, and all others of that age, whose server has said farewell since it was lent last."""
+    if connection.watch.used and is_disturbed(connection):
+        raise InvalidatePoolError
+    connection.watch.used = True
