@@ -176,6 +176,39 @@ def test_adding_somebody_by_id_says_nothing_of_the_user(tenants: Tenants) -> Non
     assert memberships[0] == memberships[1]
 
 
+READS: Final = [method for method in MANAGING if not method.writes]
+
+
+@pytest.fixture(scope="module")
+def sharing(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
+    """Return a server with two tenants, of which one's people are at home in the other."""
+    at_home = dict(state([MINE, THEIRS]))
+    people = (MINE.admin, MINE.member, MINE.guest)
+    at_home["users"] = [
+        {**user, "default_workspace": THEIRS.workspace} if user["id"] in people else user for user in at_home["users"]
+    ]
+    at_home["memberships"] = [
+        *at_home["memberships"],
+        *({"organization": THEIRS.organization, "user": user, "role": "member"} for user in people),
+        *({"workspace": THEIRS.workspace, "user": user, "role": "member"} for user in people),
+    ]
+    with serving(make_database(), bundle(tmp_path_factory), at_home) as found:
+        yield found
+
+
+@pytest.mark.req("REQ-001")
+@pytest.mark.parametrize("method", READS, ids=lambda method: method.name)
+def test_whom_two_tenants_share_gives_neither_away_to_the_other(sharing: Tenants, method: Method) -> None:
+    for choice in choices(method):
+        for person in (MINE.admin, MINE.member):
+            request: Any = valid(method, MINE, choice)
+            if "user_id" in method.request_fields:
+                request.user_id = person
+            answer = ask(sharing, method, request, MINE.owner)
+            assert THEIRS.name not in str(answer), person
+    assert READS
+
+
 LISTS: Final = [method for method in METHODS.values() if "page_token" in method.request_fields]
 
 

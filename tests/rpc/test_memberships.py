@@ -234,6 +234,20 @@ def test_nobody_grants_more_than_they_hold(dam: Tenants, more: dict[str, Any]) -
     assert (refused.code, refused.reason, refused.kind) == (DENIED, "ROLE_CEILING", "AuthError")
 
 
+def test_nobody_puts_its_own_expiry_off(dam: Tenants) -> None:
+    owner = dam.user()
+    workspace = dam.workspace(owner).id
+    admin = dam.member(owner, workspace, role="admin", expires_at={"seconds": 4_000_000_000})
+    for fields in ({"expires_at": {"seconds": 4_000_000_001}}, {}):  # later, or never
+        refused = updating(dam, admin, workspace, admin, "expires_at", **fields)
+        assert (refused.code, refused.reason) == (DENIED, "ROLE_CEILING")
+    sooner = update(dam, admin, workspace, admin, expires_at={"seconds": 3_999_999_999})
+    assert sooner.expires_at.seconds == 3_999_999_999
+    assert (
+        update(dam, owner, workspace, admin, expires_at={"seconds": 4_000_000_001}).expires_at.seconds > 4_000_000_000
+    )
+
+
 def test_nobody_touches_a_member_above(dam: Tenants) -> None:
     owner = dam.user()
     workspace = dam.workspace(owner).id
