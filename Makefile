@@ -42,7 +42,7 @@ run: $(READY) ## Serve an example: migrate, import examples/dam.yaml, serve
 check: lint types architecture dependencies proto-check docs-check test ## Everything CI runs; the tests come last
 
 test: $(READY) ## Run the tests (SQLite and PostgreSQL; no server or container needed)
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 soak: $(READY) ## Run the long form of the long checks as well
 	@$(BIN)/pytest --soak $(ARGS)
