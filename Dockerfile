@@ -1,4 +1,5 @@
 # docker build --tag wsauthz .
+# docker build --tag wsauthz --build-arg NATIVE=yes .     (with the native transport: docker run ... wsauthz serve --transport native)
 #
 # docker run --read-only --volume wsauthz-data:/data wsauthz db upgrade
 # docker run --read-only --volume wsauthz-data:/data --network container:APPLICATION wsauthz
@@ -9,9 +10,11 @@
 FROM python:3.13-slim AS build
 WORKDIR /build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-COPY requirements/build.txt requirements/runtime.txt requirements/
+ARG NATIVE=
+COPY requirements/build.txt requirements/native.txt requirements/runtime.txt requirements/
 RUN python -m venv --without-pip /opt/wsauthz \
  && python -m pip --python /opt/wsauthz install --require-hashes --only-binary :all: --requirement requirements/runtime.txt \
+      ${NATIVE:+--requirement requirements/native.txt} \
  && python -m pip install --require-hashes --only-binary :all: --requirement requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src

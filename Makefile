@@ -46,6 +46,7 @@ test: $(READY) ## Run the tests (SQLite and PostgreSQL; no server or container n
 
 soak: $(READY) ## Run the long form of the long checks as well
 	@$(BIN)/pytest --soak $(ARGS)
+	@$(BIN)/pytest --transport native tests/rpc $(ARGS)
 
 faults: $(READY) ## Take the database, the notifications and the servers away for longer, and print what was seen
 	@$(BIN)/pytest tests/faults --faults $(ARGS)
@@ -103,6 +104,7 @@ e2e: $(READY) ## Try it with foreign clients and proxies; names what it needs an
 lock: $(UV) ## Renew requirements/*.txt; ARGS=--upgrade takes newer versions
 	@$(UV) pip compile $(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	@$(UV) pip compile $(COMPILE) pyproject.toml --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	@echo pygrpc-native | $(UV) pip compile $(COMPILE) - --constraints requirements/dev.txt --output-file requirements/native.txt
 	@echo hatchling | $(UV) pip compile $(COMPILE) - --constraints requirements/dev.txt --output-file requirements/build.txt
 	@echo uv | $(UV) pip compile $(COMPILE) - --output-file requirements/uv.txt
 

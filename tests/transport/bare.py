@@ -55,7 +55,8 @@ class Bare:
 
     def stream(self, body: bytes, channel: grpc.Channel | None = None) -> Any:
         """Call the method that sends as many messages as the body says."""
-        return (channel or self.channel).unary_stream(f"/{SERVICE}/Count")(body)
+        method: Any = (channel or self.channel).unary_stream(f"/{SERVICE}/Count")
+        return method(body)
 
     def call(self, name: str, body: bytes = b"", **options: Any) -> bytes:
         """Call a method with a deadline."""
