@@ -73,7 +73,9 @@ def _server_url(config: pytest.Config) -> str:
     if hasattr(config, "workerinput"):
         return str(config.workerinput["postgres_url"])
     if SERVER not in config.stash:
-        server = PostgresServer(fsync="off", full_page_writes="off")  # killed, it loses nothing; only the machine may not
+        server = PostgresServer(
+            fsync="off", full_page_writes="off"
+        )  # killed, it loses nothing; only the machine may not
         config.stash[SERVER] = server
         server.start()
     return config.stash[SERVER].url()

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tests.oracle.plain_rules import counts
-from tests.oracle.plain_state import PlaceKey
+from tests.oracle.plain_state import PlaceKey, place_of
 from tests.oracle.tenancy_model import Reasons, Tenancy
 from tests.oracle.tenancy_rights import (
     above_ceiling,
@@ -16,6 +16,9 @@ from tests.oracle.tenancy_rights import (
     revoke_unsendable,
     untouchable,
 )
+
+NOBODY: Final = "nobody"
+"""Who has removed those who could not have left by themselves."""
 
 # --- adding -----------------------------------------------------------------------------------------------------------
 
@@ -186,11 +189,22 @@ def why_not_leave(model: Tenancy, actor: str, place: PlaceKey) -> Reasons:
 
 def remove(model: Tenancy, actor: str, place: PlaceKey, user: str) -> None:
     """End a membership; of an organization: those in its workspaces, too."""
-    for where in _with(model, place, user):
+    going = [(where, model.member(where, user)) for where in _with(model, place, user)]
+    stuck = [where for where, row in going if row is not None and actor == user and not could_leave(model, row)]
+    for where, row in going:
         pass_on(model, where, user)
-        if (row := model.member(where, user)) is not None:
-            model.close(row, actor)
+        if row is not None:
+            model.close(row, NOBODY if where in stuck else actor)
     revoke_unsendable(model, user, place)
+
+
+def could_leave(model: Tenancy, row: Mapping[str, Any]) -> bool:
+    """Tell whether somebody could end a membership by itself; what ends otherwise is no way back in by a code."""
+    place, user = place_of(row), row["user_id"]
+    if not counts(row, time.time()):
+        return False
+    free = place[0] == "platform" or is_deactivated(model, user)
+    return free or model.ask(user, place, f"{place[0]}/leave").allowed
 
 
 def _why_not_go(model: Tenancy, actor: str, place: PlaceKey, user: str) -> Reasons:
@@ -258,11 +272,12 @@ def delete_account(model: Tenancy, user: str) -> tuple[bool, int, int, int]:
         if who == user and place[0] == "organization" and _owns_alone(model, place, row)
     ]
     existed = user in model.users or any(who == user for _, who in model.memberships)
+    stuck = [place for (place, who), row in model.memberships.items() if who == user and not could_leave(model, row)]
     for place in organizations:
         model.delete_organization(place[1])
     transferred = [place for place in _owned(model, user) if _leave_to_heir(model, place, user)]
     for row in [row for (_, who), row in model.memberships.items() if who == user]:
-        model.close(row, None)
+        model.close(row, NOBODY if place_of(row) in stuck else None)
     address = model.users.get(user, {"email_verified": False})
     for invitation in model.invitations.values():
         theirs = address["email_verified"] and invitation["email"] == address["email"]
