@@ -30,7 +30,20 @@ with hundreds, a few per cent of places, users and memberships suspended, inacti
 Not measured yet: pygrpc-native, Cerbos, latency at half of peak load, unknown names, start on PostgreSQL, writes,
 look-ups and reloads.
 """
-_ORDER: Final = ("decision", "check", "stock", "batch", "start")
+_ORDER: Final = (
+    "decision",
+    "check",
+    "cerbos",
+    "stock",
+    "batch",
+    "latency",
+    "lookups",
+    "names",
+    "start",
+    "imports",
+    "writes",
+    "reload",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

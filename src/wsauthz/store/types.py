@@ -133,6 +133,6 @@ def _restore(noun: type[NounT], values: Mapping[str, Any]) -> NounT:
 
 
 @cache
-def _hints(noun: type[Any]) -> Mapping[str, Any]:
+def _hints(noun: Any) -> Mapping[str, Any]:
     """Return the types of the fields; to work them out anew for each row takes most of the time of a load."""
     return get_type_hints(noun)
