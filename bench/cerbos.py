@@ -133,7 +133,7 @@ def _peer(program: Path) -> Iterator[Server]:
 def _messages(peer: Server, bodies: dict[Asked, dict[str, Any]]) -> dict[Asked, Message]:
     """Return the requests as Cerbos's own messages, whose types it tells by reflection."""
     with grpc.insecure_channel(peer.address) as channel:
-        pool: Any = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))  # type: ignore[no-untyped-call]
+        pool: Any = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         kind = GetMessageClass(pool.FindMessageTypeByName("cerbos.request.v1.CheckResourcesRequest"))
         return {asked: json_format.ParseDict(body, kind(), descriptor_pool=pool) for asked, body in bodies.items()}
 
@@ -146,9 +146,9 @@ def _compare(peer: Server, messages: dict[Asked, Message], allowed: set[Asked]) 
 
     """
     with grpc.insecure_channel(peer.address) as channel:
-        pool: Any = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))  # type: ignore[no-untyped-call]
+        pool: Any = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         kind = GetMessageClass(pool.FindMessageTypeByName("cerbos.response.v1.CheckResourcesResponse"))
-        check = channel.unary_unary(f"/{_METHOD}", lambda message: message.SerializeToString(), kind.FromString)
+        check: Any = channel.unary_unary(f"/{_METHOD}", lambda message: message.SerializeToString(), kind.FromString)
         for asked, message in messages.items():
             answer: Any = json_format.MessageToDict(check(message))
             effect = answer["results"][0]["actions"][asked.action]
@@ -158,7 +158,7 @@ def _compare(peer: Server, messages: dict[Asked, Message], allowed: set[Asked]) 
 
 def _compare_ours(server: Server, allowed: list[Asked], denied: list[Asked]) -> None:
     with grpc.insecure_channel(server.address) as channel:
-        check = channel.unary_unary(
+        check: Any = channel.unary_unary(
             f"/{_CHECK}", lambda message: message.SerializeToString(), pb.CheckResponse.FromString
         )
         for questions, decision in ((allowed, pb.DECISION_ALLOW), (denied, pb.DECISION_DENY)):

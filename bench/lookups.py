@@ -69,19 +69,19 @@ def _lists(channel: grpc.Channel, data: Dataset) -> dict[str, Ask]:
     spaces = workspaces_pb2_grpc.WorkspaceServiceStub(channel)
     largest, consultant, operator = _extremes(data)
     members_of = memberships_pb2.ListMembersRequest(workspace_id=largest, page_size=100)
-    everything = workspaces_pb2.ListMyWorkspacesRequest(include_inherited=True, page_size=100)
-    own = workspaces_pb2.ListMyWorkspacesRequest(page_size=100)
+    everything = workspaces_pb2.ListUserWorkspacesRequest(include_inherited=True, page_size=100)
+    own = workspaces_pb2.ListUserWorkspacesRequest(page_size=100)
 
     def by(actor: str) -> Any:
         return ((_ACTOR, actor),)
 
     return {
         "ListMembers, largest workspace": lambda: members.ListMembers(members_of, metadata=by(operator)).members,
-        "ListMyWorkspaces, the user with most memberships": lambda: (
-            spaces.ListMyWorkspaces(own, metadata=by(consultant)).workspaces
+        "ListUserWorkspaces, the user with most memberships": lambda: (
+            spaces.ListUserWorkspaces(own, metadata=by(consultant)).workspaces
         ),
-        "ListMyWorkspaces with inherited ones, the operator": lambda: (
-            spaces.ListMyWorkspaces(everything, metadata=by(operator)).workspaces
+        "ListUserWorkspaces with inherited ones, the operator": lambda: (
+            spaces.ListUserWorkspaces(everything, metadata=by(operator)).workspaces
         ),
     }
 

@@ -21,7 +21,7 @@ from wsauthz.v1 import authorization_pb2 as pb
 MEMBERSHIPS: Final = 10_000
 SINGLE: Final = 40_000
 """Of each million, asked by Check; the others by BatchCheck."""
-BATCH: Final = 1_000
+BATCH: Final = 100
 MOST_GROWTH: Final = 50.0
 MOST_LATER: Final = 5.0
 """Mebibytes: what counts as flat."""

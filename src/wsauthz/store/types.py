@@ -122,7 +122,7 @@ class JsonNoun(TypeDecorator[NounT], Generic[NounT]):
 
 
 def _restore(noun: type[NounT], values: Mapping[str, Any]) -> NounT:
-    hints = _hints(noun)
+    hints = _hints(noun)  # type: ignore[arg-type]  # classes are hashable
     arguments = {}
     for field in fields(noun):  # type: ignore[arg-type]  # a dataclass, as JsonNoun says
         if field.name in values:
