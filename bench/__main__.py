@@ -3,7 +3,20 @@
 import argparse
 from importlib import import_module
 
-NAMES = ("decision", "check", "stock", "batch", "start")
+NAMES = (
+    "decision",
+    "check",
+    "stock",
+    "batch",
+    "cerbos",
+    "latency",
+    "lookups",
+    "names",
+    "start",
+    "writes",
+    "imports",
+    "reload",
+)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from bench import policies
+from bench import charts, policies
 from bench.dataset import NOW, Dataset, make
 from bench.measure import Rounds, cpu_each, interleaved, microseconds, per_second, settle
 from bench.questions import Asked, Sorted, draw, fresh, sort
@@ -49,7 +49,10 @@ def run() -> None:
             notes.append(f"Why the denied ones there are denied, in per cent: {_shares(asked)}.")
         del data
     settle()
-    write(_section(interleaved(cases, ROUNDS), notes))
+    taken = interleaved(cases, ROUNDS)
+    _draw(taken)
+    notes.append("![the cost of a decision over the number of memberships](../docs/charts/decision.svg)")
+    write(_section(taken, notes))
 
 
 def facts_of(data: Dataset) -> Facts:
@@ -146,6 +149,16 @@ def _section(taken: dict[str, Rounds], notes: list[str]) -> Section:
         "resource and action in a string of its own. With policies/default."
     )
     return Section(name="decision", title="One decision in process", intro=intro, lines=lines, notes=notes)
+
+
+def _draw(taken: dict[str, Rounds]) -> None:
+    curves = {
+        f"{answer}, random subjects": {
+            float(size): microseconds(taken[f"random {size} {answer}"]).median for size in SIZES
+        }
+        for answer in ("allow", "deny")
+    }
+    charts.draw("decision", "Microseconds for one decision in process", "memberships", curves)
 
 
 def _ratio(what: str, ratio: Rounds, most: float) -> Line:

@@ -53,9 +53,8 @@ def call(server: Server, method: str, requests: Sequence[Message], count: int, *
     with tempfile.TemporaryDirectory() as folder:
         commands = []
         for number, request in enumerate(requests):
-            body = request.SerializeToString()
             frame = Path(folder) / f"{number}.bin"
-            frame.write_bytes(struct.pack(">BI", 0, len(body)) + body)
+            frame.write_bytes(framed(request))
             commands.append(_command(f"http://{server.address}/{method}", frame, each, streams))
         cpu, began = server.cpu_seconds(), time.perf_counter()
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
@@ -64,6 +63,12 @@ def call(server: Server, method: str, requests: Sequence[Message], count: int, *
     succeeded = sum(int(_found(r"status codes: (\d+) 2xx", text)) for text in texts)
     calls = each * len(requests)
     return Load(calls=calls, failed=calls - succeeded, per_second=calls / seconds, cpu_seconds=cpu / calls)
+
+
+def framed(request: Message) -> bytes:
+    """Return a message as gRPC sends it."""
+    body = request.SerializeToString()
+    return struct.pack(">BI", 0, len(body)) + body
 
 
 def _command(url: str, frame: Path, count: int, streams: int) -> list[str]:

@@ -16,7 +16,7 @@ _PACKAGES: Final = ("wsauthz", "grpcio", "pygrpc-native", "protobuf", "uvloop", 
 _HEAD: Final = """\
 # Results
 
-`make bench` measures everything and takes about ten minutes; `python -m bench NAME` measures one section again.
+`make bench` measures everything and takes about half an hour on a machine that does nothing else; `python -m bench NAME` measures one section again.
 
 {machine}
 
@@ -26,11 +26,21 @@ warm up; in parentheses are the lowest and the highest round. Decisions in proce
 clock and by CPU time. Data sets come from a generator with a fixed seed (`bench/dataset.py`): organizations, trees of
 workspaces of depth 1 to 8, few workspaces with very many members and many with few, users with one membership and some
 with hundreds, a few per cent of places, users and memberships suspended, inactive, expired or limited to modules.
-
-Not measured yet: Cerbos, latency at half of peak load, unknown names, start on PostgreSQL, writes,
-look-ups and reloads.
 """
-_ORDER: Final = ("decision", "check", "stock", "batch", "start")
+_ORDER: Final = (
+    "decision",
+    "check",
+    "cerbos",
+    "stock",
+    "batch",
+    "latency",
+    "lookups",
+    "names",
+    "start",
+    "imports",
+    "writes",
+    "reload",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

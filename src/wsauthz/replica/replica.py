@@ -38,6 +38,8 @@ _PATIENCE: Final = 5.0
 """How much longer than others a statement that loads facts may take."""
 _WORTH_FREEZING: Final = 20_000
 """Memberships from which on the collector is kept away from the facts; collecting everything first costs a while."""
+_WORTH_TELLING: Final = 250_000
+"""Facts after which a load that goes on says how far it is."""
 MOST_WAITING: Final = 1_000
 """Requests that wait for a revision at once (formats.md F)."""
 
@@ -125,8 +127,11 @@ class Replica:
                 revision = revisions.current(connection)
                 offset = revisions.database_time(connection).timestamp() - time.time()
                 facts = Facts()
-                for kind, values in snapshot.load(connection):
+                for number, (kind, values) in enumerate(snapshot.load(connection), start=1):
                     facts.apply(kind, values)
+                    if number % _WORTH_TELLING == 0:
+                        seconds = round(time.monotonic() - asked_at, 1)
+                        _log.info("loading", extra={"facts": number, "seconds": seconds})
             self.loop.call(lambda: self._swap(facts, revision, had, offset, asked_at))
             if max(facts.roles.total(), had_memberships) >= _WORTH_FREEZING:
                 gc.unfreeze()  # the facts before this load are cycles, and frozen: they would stay for good

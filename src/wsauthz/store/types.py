@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import cache
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from sqlalchemy import JSON, DateTime, Dialect, SmallInteger, Text
@@ -121,7 +122,7 @@ class JsonNoun(TypeDecorator[NounT], Generic[NounT]):
 
 
 def _restore(noun: type[NounT], values: Mapping[str, Any]) -> NounT:
-    hints = get_type_hints(noun)
+    hints = _hints(noun)  # type: ignore[arg-type]  # classes are hashable
     arguments = {}
     for field in fields(noun):  # type: ignore[arg-type]  # a dataclass, as JsonNoun says
         if field.name in values:
@@ -129,3 +130,9 @@ def _restore(noun: type[NounT], values: Mapping[str, Any]) -> NounT:
             nested = isinstance(hint, type) and is_dataclass(hint)
             arguments[field.name] = _restore(hint, value) if nested else value
     return noun(**arguments)
+
+
+@cache
+def _hints(noun: Any) -> Mapping[str, Any]:
+    """Return the types of the fields; to work them out anew for each row takes most of the time of a load."""
+    return get_type_hints(noun)

@@ -1,0 +1,95 @@
+"""How long a Check takes while a server is half as busy as it can be."""
+
+import subprocess
+import tempfile
+from itertools import islice
+from pathlib import Path
+from statistics import quantiles
+from typing import Final
+
+from google.protobuf.message import Message
+
+from bench import policies, servers
+from bench.cerbos import ours
+from bench.database import path_of
+from bench.dataset import make
+from bench.load import CONNECTIONS, CORE, STREAMS, call, check_installed, framed
+from bench.measure import Rounds
+from bench.questions import draw
+from bench.report import Line, Section, write
+from bench.servers import Server
+
+MEMBERSHIPS: Final = 1_000_000
+ROUNDS: Final = 9
+PEAK_CALLS: Final = 12_000
+SECONDS: Final = 5
+MOST_MILLISECONDS: Final = 5.0
+_CHECK: Final = "wsauthz.v1.AuthorizationService/Check"
+
+
+def run() -> None:
+    """Measure, and write the section."""
+    check_installed()
+    catalog = policies.bundle().catalog
+    data = make(catalog, MEMBERSHIPS)
+    asked = draw(catalog, data.memberships, [values["id"] for values in data.workspaces])
+    messages = [ours(one) for one in islice(asked, CONNECTIONS * (ROUNDS + 1))]
+    found = []
+    with servers.real(path_of(data)) as server:
+        for number in range(ROUNDS + 1):
+            some = messages[number * CONNECTIONS : (number + 1) * CONNECTIONS]
+            peak = call(server, _CHECK, some, PEAK_CALLS).per_second
+            found.append((peak, *_paced(server, some[0], peak / 2)))
+    write(_section(found[1:], str(data)))
+
+
+def _paced(server: Server, message: Message, per_second: float) -> tuple[float, float, float, float]:
+    """Return p50, p99 and p99.9 in milliseconds at about so many calls a second, and how many there really were."""
+    each = max(1, round(per_second / CONNECTIONS))
+    count = each * CONNECTIONS * SECONDS
+    with tempfile.TemporaryDirectory() as folder:
+        frame, log = Path(folder) / "frame", Path(folder) / "log"
+        frame.write_bytes(framed(message))
+        command = ["taskset", "-c", str(CORE), "h2load", "-c", str(CONNECTIONS), "-m", str(STREAMS), "-n", str(count)]
+        command += [
+            "--rps",
+            str(each),
+            "--log-file",
+            str(log),
+            "-H",
+            "content-type: application/grpc",
+            "-H",
+            "te: trailers",
+        ]
+        subprocess.run(
+            [*command, "-d", str(frame), f"http://{server.address}/{_CHECK}"], check=True, capture_output=True
+        )
+        rows = [line.split("\t") for line in log.read_text(encoding="ascii").splitlines()]
+    if any(row[1] != "200" for row in rows) or len(rows) != count:
+        raise RuntimeError(f"{count} calls, {len(rows)} answers, not all of them 200")
+    began = [int(row[0]) for row in rows]
+    cuts = quantiles((int(row[2]) / 1e3 for row in rows), n=1000)
+    return cuts[499], cuts[989], cuts[998], len(rows) / ((max(began) - min(began)) / 1e6)
+
+
+def _section(found: list[tuple[float, float, float, float, float]], dataset: str) -> Section:
+    peak, p50, p99, p999, paced = (Rounds(values=values) for values in zip(*found, strict=True))
+    lines = [
+        Line(what="at peak, calls/s", figure=peak.text(",.0f")),
+        Line(what="at half of that, calls/s", figure=paced.text(",.0f")),
+        Line(what="p50 at half of peak load", figure=f"{p50.text('.2f')} ms"),
+        Line(
+            what="p99 at half of peak load, grpcio",
+            figure=f"{p99.text('.2f')} ms",
+            target=f"<= {MOST_MILLISECONDS:g} ms",
+            is_met=p99.median <= MOST_MILLISECONDS,
+        ),
+        Line(what="p99.9 at half of peak load", figure=f"{p999.text('.2f')} ms"),
+    ]
+    intro = (
+        f"`wsauthz serve` on SQLite with {dataset}, on core {servers.CORE}, h2load on another, {CONNECTIONS} connections: in each of "
+        f"{ROUNDS} rounds first as many Checks as the server can take ({CONNECTIONS * STREAMS} at once), then half as many a "
+        f"second for {SECONDS} seconds, whose times h2load logs one by one."
+    )
+    notes = ["The generator shares its core with whatever else the machine does; what it waits for a core counts here."]
+    return Section(name="latency", title="Latency at half of peak load", intro=intro, lines=lines, notes=notes)
