@@ -145,3 +145,11 @@ def plain(facts: Facts) -> tuple[Any, ...]:
     grants = {user: {place.key: grant for place, grant in held.items()} for user, held in facts.grants.items()}
     owned = {user: {place.key for place in places} for user, places in facts.owned.items()}
     return places, grants, owned, dict(facts.users), facts.deactivated, +facts.roles
+
+
+def wait_for(so: Callable[[], bool]) -> None:
+    """Return as soon as that is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
