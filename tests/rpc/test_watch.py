@@ -1,6 +1,7 @@
 """What a client that watches is told: every revision once, in order, and of each only what decisions depend on."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -11,12 +12,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.rpc.conftest import MakeDatabase, serving
-from tests.rpc.streams import Stream, fact, is_gapless, mirror, plain, wait_for
+from tests.rpc.streams import PATIENCE_SECONDS, Stream, fact, is_gapless, mirror, plain, wait_for
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.rpc.test_state_machine import Everything
 from tests.serving import BUNDLES, Serving
 from wsauthz.policy.facts import Facts
 from wsauthz.replica import watchers
+from wsauthz.replica.watchers import Told, Watcher
 from wsauthz.replica.writing import write
 from wsauthz.store import snapshot
 from wsauthz.store.database import Database
@@ -127,6 +129,58 @@ def test_history_is_read_in_pages_and_joined_to_what_goes_on(tenants: Tenants, m
     with Stream(tenants.client(), begin) as stream:
         much(tenants)
         assert is_gapless(stream.seen(tenants.revision))
+
+
+def resumed_while_written(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> Stream:
+    """Return a stream that was resumed while others wrote: after what came before was read, and before it was told."""
+    read, written = threading.Event(), threading.Event()
+    kept = watchers.kept
+
+    def hesitating(*arguments: Any) -> Any:
+        found = kept(*arguments)
+        read.set()
+        assert written.wait(PATIENCE_SECONDS)
+        return found
+
+    begin = tenants.revision
+    tenants.user()
+    monkeypatch.setattr(watchers, "kept", hesitating)
+    stream = Stream(tenants.client(), begin)
+    assert read.wait(PATIENCE_SECONDS)
+    for _ in range(3):
+        tenants.user()
+    written.set()
+    with stream:
+        tenants.user()
+        return stream.seen(tenants.revision)
+
+
+def test_what_is_written_while_a_stream_is_resumed_is_not_lost(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_gapless(resumed_while_written(tenants, monkeypatch))
+
+
+def test_who_reads_what_came_before_and_then_listens_loses_it(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What protects is that a watcher listens from the beginning, and knows what comes next."""
+    missing, hear, reads = Watcher.missing, Watcher.hear, [0]
+
+    def missing_once(watcher: Watcher) -> int:
+        reads[0] += 1
+        return missing(watcher) if reads[0] == 1 else watcher.position
+
+    def hear_late(watcher: Watcher, told: Sequence[Told], reached: int) -> None:
+        if reads[0] > 1:
+            hear(watcher, told, reached)
+
+    def take_whatever_comes(watcher: Watcher) -> Told | None:
+        return watcher.passed(watcher._waiting.popleft()) if watcher._waiting else None
+
+    for name, weak in (("missing", missing_once), ("hear", hear_late), ("take", take_whatever_comes)):
+        monkeypatch.setattr(Watcher, name, weak)
+    assert not is_gapless(resumed_while_written(tenants, monkeypatch))
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------

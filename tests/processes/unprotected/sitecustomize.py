@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, update
 
-from wsauthz.replica import watchers, writing
+from wsauthz.replica import writing
 from wsauthz.store import invitations, invite_codes, revisions, tables, workspaces
 
 _HESITATION_SECONDS: Final = 0.005
@@ -87,37 +87,11 @@ def code() -> None:
     put(invite_codes, "find_workspace", find_once)
 
 
-def joint() -> None:
-    """Tell those who watch what comes, whether it follows what they were told or not; read what came before once."""
-
-    def take(watcher: Any) -> Any:
-        watcher.check()
-        if not watcher._waiting:
-            return None
-        told = watcher._waiting.popleft()
-        watcher.position = told.revision
-        return told
-
-    missing = watchers.Watcher.missing
-    begun: set[int] = set()
-
-    def missing_once(watcher: Any) -> int:
-        if id(watcher) in begun:
-            return int(watcher.position)
-        begun.add(id(watcher))
-        return missing(watcher)
-
-    for name, function in (("take", take), ("missing", missing_once)):
-        assert callable(getattr(watchers.Watcher, name))
-        setattr(watchers.Watcher, name, function)
-
-
 PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "lock": lock,
     "invitation": invitation,
     "owner": owner,
     "code": code,
-    "joint": joint,
 }
 
 for name in filter(None, os.environ.get("WSAUTHZ_TEST_WITHOUT", "").split(",")):
