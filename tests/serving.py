@@ -56,7 +56,7 @@ ROOT: Final = Path(__file__).parents[1]
 BUNDLES: Final = ROOT / "policies"
 ACTOR: Final = "x-wsauthz-actor"
 CALL_SECONDS: Final = 10.0
-READY_SECONDS: Final = 30.0
+READY_SECONDS: Final = 90.0
 
 T = TypeVar("T")
 

@@ -14,12 +14,18 @@ from wsauthz.v1 import watch_pb2 as pb
 PATIENCE_SECONDS: Final = 20.0
 
 
+class Silence(Exception):
+    """What was waited for was not told."""
+
+
 class Stream:
     """One Watch, read as fast as it comes, for the block."""
 
     def __init__(self, client: Client, from_revision: str = "", **wanted: Any) -> None:
         request = pb.WatchRequest(from_revision=from_revision, filter=pb.WatchFilter(**wanted))
         self.messages: list[pb.WatchResponse] = []
+        self.revisions: list[str] = []
+        """The revisions that were told to their end, in order."""
         self.refusal: Refusal | None = None
         """How it ended, unless it was closed here."""
         self._came = threading.Condition()
@@ -51,11 +57,6 @@ class Stream:
         return [each for each in self.messages if each.event == pb.WATCH_EVENT_REVISION]
 
     @property
-    def revisions(self) -> list[str]:
-        """The revisions that were told to their end, in order."""
-        return [each.revision for each in self.told if not each.continues]
-
-    @property
     def changes(self) -> list[pb.Change]:
         """All changes, in order."""
         return [change for each in self.told for change in each.changes]
@@ -65,7 +66,8 @@ class Stream:
         deadline = time.monotonic() + seconds
         with self._came:
             while not reached() and self.refusal is None:
-                assert self._came.wait(deadline - time.monotonic()), f"it did not come: {self.messages[-3:]}"
+                if not self._came.wait(deadline - time.monotonic()):
+                    raise Silence(f"the last of {len(self.messages)} messages: {self.messages[-2:]}")
         return self
 
     def seen(self, revision: str) -> Self:
@@ -85,6 +87,8 @@ class Stream:
             for message in self._call:
                 with self._came:
                     self.messages.append(message)
+                    if message.event == pb.WATCH_EVENT_REVISION and not message.continues:
+                        self.revisions.append(message.revision)
                     self._came.notify_all()
         except grpc.RpcError as error:
             refusal = decode(error)
@@ -145,3 +149,11 @@ def plain(facts: Facts) -> tuple[Any, ...]:
     grants = {user: {place.key: grant for place, grant in held.items()} for user, held in facts.grants.items()}
     owned = {user: {place.key for place in places} for user, places in facts.owned.items()}
     return places, grants, owned, dict(facts.users), facts.deactivated, +facts.roles
+
+
+def wait_for(so: Callable[[], bool]) -> None:
+    """Return as soon as that is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -139,8 +139,8 @@ class AuthorizationServiceServicer:
         RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
         RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
         UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
-        What was current when a stream began is not told: whoever mirrors everything begins with an export, which names
-        its revision, or with a `from_revision` from before the first write.
+        What was current before is not told. Whoever mirrors everything begins to watch, then reads everything
+        (`wsauthz export`), and then takes in what the stream told meanwhile: changes say what is, so that is right in the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
