@@ -56,7 +56,7 @@ ROOT: Final = Path(__file__).parents[1]
 BUNDLES: Final = ROOT / "policies"
 ACTOR: Final = "x-wsauthz-actor"
 CALL_SECONDS: Final = 10.0
-READY_SECONDS: Final = 30.0
+READY_SECONDS: Final = 60.0
 
 T = TypeVar("T")
 
@@ -189,7 +189,13 @@ class Serving:
 
     def __init__(self, database_url: str, policy: Path, **settings: Any) -> None:
         """Prepare a server on a database and a bundle directory; ``settings`` are fields of Settings."""
-        usual: dict[str, Any] = {"listen": "127.0.0.1:0", "metrics_listen": "", "poll_seconds": 0.1, "drain_seconds": 2}
+        usual: dict[str, Any] = {
+            "listen": "127.0.0.1:0",
+            "metrics_listen": "",
+            "poll_seconds": 0.1,
+            "drain_seconds": 2,
+            "write_share": 1.0,
+        }
         self.database_url = database_url
         self.policy = policy
         self.settings = Settings(database_url=database_url, policy=policy, **{**usual, **settings})
@@ -242,6 +248,7 @@ class ServerProcess:
             "WSAUTHZ_LISTEN": self.address,
             "WSAUTHZ_METRICS_LISTEN": "",
             "WSAUTHZ_POLL_SECONDS": "0.1",
+            "WSAUTHZ_WRITE_SHARE": "1",
             **environment,
         }
         self._channel: grpc.Channel | None = None
