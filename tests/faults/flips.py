@@ -1,6 +1,7 @@
 """Every RPC that writes and can turn a decision round: a question, its answer before, and the call that changes it."""
 
 import itertools
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,6 +53,7 @@ class Stage:
         self.revision = ""
         """That of the last call."""
         self._numbers = itertools.count(1)
+        self._own = secrets.token_hex(3)
 
     def call(self, actor: str, service: str, method: str, request: Message) -> Any:
         """Make a call and remember its revision."""
@@ -61,7 +63,7 @@ class Stage:
 
     def name(self, prefix: str) -> str:
         """Return a name that nobody else has."""
-        return f"{prefix}{next(self._numbers)}"
+        return f"{prefix}-{self._own}-{next(self._numbers)}"
 
     def user(self) -> str:
         """Make a user."""

@@ -1,4 +1,4 @@
-"""A server process that is stopped (SIGSTOP) does not notice; when it goes on, its answers must not be as old as that."""
+"""A server that is stopped (SIGSTOP) does not notice; when it goes on, its answers must not be as old as that."""
 
 import signal
 import time
