@@ -197,8 +197,14 @@ class Serving:
 
     def __init__(self, database_url: str, policy: Path, **settings: Any) -> None:
         """Prepare a server on a database and a bundle directory; ``settings`` are fields of Settings."""
-        usual: dict[str, Any] = {"listen": "127.0.0.1:0", "metrics_listen": "", "poll_seconds": 0.1, "drain_seconds": 2}
-        usual["transport"] = self.transport
+        usual: dict[str, Any] = {
+            "listen": "127.0.0.1:0",
+            "metrics_listen": "",
+            "poll_seconds": 0.1,
+            "drain_seconds": 2,
+            "write_share": 1.0,
+            "transport": self.transport,
+        }
         self.database_url = database_url
         self.policy = policy
         self.settings = Settings(database_url=database_url, policy=policy, **{**usual, **settings})
@@ -252,6 +258,7 @@ class ServerProcess:
             "WSAUTHZ_TRANSPORT": Serving.transport,
             "WSAUTHZ_METRICS_LISTEN": "",
             "WSAUTHZ_POLL_SECONDS": "0.1",
+            "WSAUTHZ_WRITE_SHARE": "1",
             **environment,
         }
         self._channel: grpc.Channel | None = None

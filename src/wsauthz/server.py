@@ -78,7 +78,11 @@ class Server:
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
         self._wrapper = Wrapper(
-            self.replica, self.metrics, threads=settings.worker_threads, waiting=settings.waiting_requests
+            self.replica,
+            self.metrics,
+            threads=settings.worker_threads,
+            waiting=settings.waiting_requests,
+            write_share=settings.write_share,
         )
         self._server: grpc.aio.Server | None = None
         self._watching: list[asyncio.Task[None]] = []

@@ -39,6 +39,11 @@ class Settings:
     """Threads for management RPCs; decisions need none."""
     waiting_requests: int = 64
     """Management requests that may wait for a thread before callers get RESOURCE_EXHAUSTED."""
+    write_share: float = 0.2
+    """What writes may take of one core of this process, from 0 to 1, so that checks go on; a short burst may take more.
+
+    Writes beyond it wait their turn, among the ``waiting_requests``. 1: no limit, for a server that imports, say.
+    """
     drain_seconds: float = 10.0
     """How long running calls may take after SIGTERM."""
     reflection: bool = False
@@ -97,7 +102,14 @@ class Settings:
             problems.append("WSAUTHZ_DATABASE_URL: must start with sqlite:/// or postgresql://")
         if self.metrics_listen and ":" not in self.metrics_listen:
             problems.append("WSAUTHZ_METRICS_LISTEN: must be host:port, or empty")
-        positive = ("poll_seconds", "stale_seconds", "worker_threads", "waiting_requests", "drain_seconds")
+        positive = (
+            "poll_seconds",
+            "stale_seconds",
+            "write_share",
+            "worker_threads",
+            "waiting_requests",
+            "drain_seconds",
+        )
         problems += [
             f"WSAUTHZ_{name.upper()}: must be a number above 0"
             for name in positive

@@ -1,6 +1,7 @@
 """Every RPC that writes and can turn a decision round: a question, its answer before, and the call that changes it."""
 
 import itertools
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from wsauthz.v1 import (
     invitations_pb2,
     memberships_pb2,
     organizations_pb2,
+    places_pb2,
     settings_pb2,
     users_pb2,
     workspace_states_pb2,
@@ -51,6 +53,7 @@ class Stage:
         self.revision = ""
         """That of the last call."""
         self._numbers = itertools.count(1)
+        self._own = secrets.token_hex(3)
 
     def call(self, actor: str, service: str, method: str, request: Message) -> Any:
         """Make a call and remember its revision."""
@@ -60,7 +63,7 @@ class Stage:
 
     def name(self, prefix: str) -> str:
         """Return a name that nobody else has."""
-        return f"{prefix}{next(self._numbers)}"
+        return f"{prefix}-{self._own}-{next(self._numbers)}"
 
     def user(self) -> str:
         """Make a user."""
@@ -71,7 +74,8 @@ class Stage:
 
     def workspace(self, owner: str, **fields: Any) -> Any:
         """Make a workspace with the module dam, and return the answer."""
-        request = workspaces_pb2.CreateWorkspaceRequest(name="North", modules={"items": ["dam"]}, **fields)
+        modules = places_pb2.ModuleList(modules=["dam"])
+        request = workspaces_pb2.CreateWorkspaceRequest(name="North", modules=modules, **fields)
         return self.call(owner, "workspaces", "CreateWorkspace", request)
 
     def member(self, owner: str, workspace: str, role: str = "viewer") -> str:
@@ -179,9 +183,14 @@ def _no_children(stage: Stage) -> Case:
 def _subscribed(stage: Stage) -> Case:
     owner = stage.user()
     workspace = stage.workspace(owner).workspace.id
-    fields: Any = {"plan": "free", "plan_type": "free", "status": settings_pb2.SUBSCRIPTION_STATUS_ACTIVE}
-    request = settings_pb2.SetSubscriptionRequest(workspace_id=workspace, **fields)
-    change = _changes(stage, "root", "settings", "SetSubscription", request)
+
+    def subscribes(plan: str, kind: str) -> Callable[[], Any]:
+        status = settings_pb2.SUBSCRIPTION_STATUS_ACTIVE
+        fields: Any = {"workspace_id": workspace, "plan": plan, "plan_type": kind, "status": status}
+        return _changes(stage, "root", "settings", "SetSubscription", settings_pb2.SetSubscriptionRequest(**fields))
+
+    subscribes("professional", "paid")()
+    change = subscribes("free", "free")
     return Case(question=_ask(owner, workspace, "dam:brand edit"), before=True, change=change)
 
 

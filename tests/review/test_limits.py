@@ -81,7 +81,7 @@ def test_a_server_stops_without_waiting_for_calls_that_wait_for_its_loop(sqlite_
         async def cancelled() -> None:
             asyncio.get_running_loop().call_later(0.3, late.set)
 
-        running = wrapper._pool.submit(lambda: late.wait(5) and replica.loop.call(lambda: "hopped"))
+        running = wrapper._workers._pool.submit(lambda: late.wait(5) and replica.loop.call(lambda: "hopped"))
         serving.run(cancelled())
         began = time.monotonic()
     assert time.monotonic() - began < 4

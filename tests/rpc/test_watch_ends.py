@@ -334,4 +334,4 @@ def test_a_client_that_leaves_leaves_nothing_behind(tenants: Tenants) -> None:
         wait_for(lambda: hub.count == 0)
     wait_for(lambda: server.run(tasks()) <= before)
     assert threading.active_count() <= threads + 1  # at most the one that reads for all of them
-    assert server.server._wrapper._in_pool == 0
+    assert server.server._wrapper._workers._count == 0

@@ -21,7 +21,7 @@ Refused
 ├── Unauthenticated
 │   └── ActorRequired  ActorRepeated
 ├── Busy
-│   ├── TooManyRequests  TooManyAttempts  TooFarBehind
+│   ├── TooManyRequests  TooManyAttempts  TooManyRefusals  TooFarBehind
 │   └── TooManyStreams  ConsumerTooSlow
 ├── RevisionPruned
 └── Unavailable
@@ -501,6 +501,16 @@ class TooManyAttempts(Busy):
 
     def __init__(self, seconds: float) -> None:
         super().__init__("Too many codes or invitations were not found; try again later")
+        self.retry_seconds = seconds
+
+
+class TooManyRefusals(Busy):
+    """Calls of one method that were refused, too many of them in too short a time; ``seconds`` until the next try."""
+
+    reason = "TOO_MANY_REFUSALS"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("Too many of these calls were refused; try again later")
         self.retry_seconds = seconds
 
 

@@ -20,6 +20,7 @@ TABLE: Final[dict[type[errors.Refused], tuple[grpc.StatusCode, str]]] = {
     errors.Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, "AuthError"),
     errors.TooManyRequests: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
     errors.TooManyAttempts: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
+    errors.TooManyRefusals: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
     errors.TooFarBehind: (grpc.StatusCode.ABORTED, ""),
     errors.TooManyStreams: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),
     errors.ConsumerTooSlow: (grpc.StatusCode.RESOURCE_EXHAUSTED, ""),

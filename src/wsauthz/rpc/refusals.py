@@ -42,3 +42,9 @@ class RefusalBudget:
         window.written += 1
         attempts, window.suppressed = window.suppressed + 1, 0
         return attempts
+
+    def put_off(self, by: Caller, attempts: int) -> None:
+        """Have attempts that could not be written down stand in the next entry."""
+        window = self._windows.get((by.caller, by.actor, by.method))
+        if window is not None:
+            window.suppressed += attempts

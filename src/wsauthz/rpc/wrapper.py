@@ -9,8 +9,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
@@ -29,8 +27,6 @@ from wsauthz.model.errors import (
     PermissionDenied,
     Refused,
     RequestIdReused,
-    TooManyRequests,
-    Unavailable,
 )
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy.catalog import Reason
@@ -39,6 +35,7 @@ from wsauthz.replica.replica import Replica
 from wsauthz.rpc import errors, streams
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.refusals import RefusalBudget
+from wsauthz.rpc.workers import Workers
 from wsauthz.store import request_ids
 from wsauthz.store.database import Connection
 from wsauthz.store.request_ids import GivenAnswer, RequestKey
@@ -51,8 +48,6 @@ REQUEST_ID: Final = "x-request-id"
 TRUSTED: Final = "local"
 """The caller's name while no keys are configured and everybody on loopback is trusted."""
 _MOST_WAIT_SECONDS: Final = 10.0
-_MOST_QUEUED_SECONDS: Final = 0.7
-_UNHEARD_SECONDS: Final = 1.0
 _LONGEST_REQUEST_ID: Final = 128
 _MALFORMED: Final = object()
 
@@ -63,12 +58,12 @@ Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
 class Wrapper:
     """Wraps and registers servicers over one replica and one bounded pool of worker threads."""
 
-    def __init__(self, replica: Replica, metrics: Metrics, *, threads: int, waiting: int) -> None:
+    def __init__(
+        self, replica: Replica, metrics: Metrics, *, threads: int, waiting: int, write_share: float = 1.0
+    ) -> None:
         self.replica = replica
         self.metrics = metrics
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-        self._most_in_pool = threads + waiting
-        self._in_pool = 0
+        self._workers = Workers(replica, threads=threads, waiting=waiting, write_share=write_share)
         self._methods = methods()
         self._refusals = RefusalBudget()
 
@@ -92,7 +87,7 @@ class Wrapper:
 
     def close(self) -> None:
         """Wait for the calls that are running."""
-        self._pool.shutdown()
+        self._workers.close()
 
     def wrap(self, method: Method, implementation: Implementation) -> Handler:
         """Return the asynchronous handler of one method."""
@@ -181,45 +176,26 @@ class Wrapper:
 
     async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
         self._authorize(method, request, by)
-        return await self._submit(lambda: implementation(request, by))
+        return await self._workers.submit(lambda: implementation(request, by))
 
-    async def _in_transaction(
-        self, method: Method, implementation: Implementation, request: Message, by: Caller
-    ) -> Any:
+    async def _in_transaction(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
         if not method.writes:
             self._authorize(method, request, by)
-            return await self._submit(lambda: self.replica.read(by, lambda reading: implementation(request, reading)))
-        work = partial(self._write, method, implementation, request, by)
+            return await self._workers.submit(
+                lambda: self.replica.read(by, lambda reading: implementation(request, reading))
+            )
         try:
             self._authorize(method, request, by)  # a refusal ends here, and takes no lock
         except (NotFound, PermissionDenied) as refused:
-            work = partial(self._replay, method, request, by, refused)
-        return await self._submit(work)
+            if refused.reason == Reason.USER_INACTIVE or not request.request_id:
+                raise
+            return await self._workers.submit(partial(self._replay, method, request, by, refused))
+        return await self._workers.submit(partial(self._write, method, implementation, request, by), by)
 
     def _authorize(self, method: Method, request: Message, by: Caller) -> None:
         if method.needs_actor:
             replica = self.replica
             method.authorize(replica.facts, replica.rules, replica.now(), actor=by.actor, request=request)
-
-    async def _submit(self, work: Callable[[], Any]) -> Any:
-        """Run the work in the pool, if it has room; a cancelled call's work still runs to its end."""
-        if self._in_pool >= self._most_in_pool:
-            raise TooManyRequests
-        self._in_pool += 1
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(copy_context().run, self._unless_late, work, time.monotonic())
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._left_pool))
-        return await asyncio.shield(asyncio.wrap_future(future))
-
-    def _unless_late(self, work: Callable[[], Any], came_at: float) -> Any:
-        """Do the work, unless it waited while the database did not answer those before it: it would wait as long."""
-        now = time.monotonic()
-        if now - came_at > _MOST_QUEUED_SECONDS and now - self.replica.seen_at > _UNHEARD_SECONDS:
-            raise Unavailable
-        return work()
-
-    def _left_pool(self) -> None:
-        self._in_pool -= 1
 
     def _write(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
         def work(tx: Transaction) -> Any:
@@ -243,19 +219,19 @@ class Wrapper:
 
     def _replay(self, method: Method, request: Any, by: Caller, refused: Refused) -> Any:
         """Give the first answer to a request that was carried out before and would be refused now; else refuse."""
-        if refused.reason != Reason.USER_INACTIVE and request.request_id:
-            now = datetime.fromtimestamp(self.replica.now(), UTC)
-            stored = self.replica.read(by, lambda reading: _stored(method, reading.connection, request, by, now))
-            if stored is not None:
-                return stored
-        raise refused
+        now = datetime.fromtimestamp(self.replica.now(), UTC)
+        stored = self.replica.read(by, lambda reading: _stored(method, reading.connection, request, by, now))
+        if stored is None:
+            raise refused
+        return stored
 
     def _refused(self, method: Method, by: Caller | None, refused: Refused) -> None:
         """Have a refused attempt to write audited; a failure of that is logged, and changes no answer."""
         if by is not None and method.writes and isinstance(refused, NotFound | PermissionDenied):
             attempts = self._refusals.spend(by)
-            if attempts:
-                self._pool.submit(writing.audit_refusal, self.replica, by, refused.reason, attempts)
+            record = partial(writing.audit_refusal, self.replica, by, refused.reason, attempts)
+            if attempts and not self._workers.start_later(record, by):
+                self._refusals.put_off(by, attempts)
 
 
 def _caller(method: Method, anonymous: Caller, context: grpc.aio.ServicerContext[Any, Any], request: Any) -> Caller:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, update
 
 from wsauthz.replica import replica, writing
-from wsauthz.store import deadlines, invitations, invite_codes, revisions, tables, workspaces
+from wsauthz.store import deadlines, invitations, invite_codes, postgresql, revisions, tables, workspaces
 
 _HESITATION_SECONDS: Final = 0.005
 """How much longer a transaction takes from deciding to writing: else hardly two of them would meet."""
@@ -112,6 +112,16 @@ def cutting_off() -> None:
     put(deadlines.Watch, "cut", lambda _: None)
 
 
+def standby() -> None:
+    """Take any server for the database."""
+    postgresql._SETTINGS = postgresql._SETTINGS.replace("pg_is_in_recovery()", "false")  # type: ignore[misc]
+
+
+def epoch() -> None:
+    """Go on under the old epoch after a restore."""
+    put(revisions, "renew_epoch", lambda *_: None)
+
+
 PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "lock": lock,
     "invitation": invitation,
@@ -119,6 +129,8 @@ PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "code": code,
     "staleness": staleness,
     "waiting": waiting,
+    "standby": standby,
+    "epoch": epoch,
     "cutting-off": cutting_off,
 }
 

@@ -1,0 +1,82 @@
+"""What writes may take, and what refused ones may."""
+
+import asyncio
+import time
+
+import grpc
+import pytest
+
+from tests.rpc.conftest import MakeDatabase
+from tests.rpc.tenants import Tenants
+from tests.serving import BUNDLES, Serving, refusal
+from wsauthz.rpc import budget
+from wsauthz.rpc.budget import WriteBudget
+from wsauthz.v1 import memberships_pb2
+
+
+def turns(share: float, writes: int, cost: float) -> float:
+    """Let so many writes that cost so much begin at once, and return when the last one did."""
+
+    async def run() -> float:
+        made = WriteBudget(share)
+        made.settle(0.0)
+
+        async def write() -> None:
+            await made.turn()
+            made.settle(cost)
+
+        began = time.monotonic()
+        for _ in range(writes):
+            await write()
+        return time.monotonic() - began
+
+    return asyncio.run(run())
+
+
+def test_a_burst_waits_for_nothing() -> None:
+    assert turns(0.2, 100, 0.001) < 1
+
+
+def test_writes_beyond_the_share_wait() -> None:
+    """Half a second of the interpreter, of which a quarter is saved up: the rest takes a fifth of the time."""
+    assert turns(0.2, 500, 0.001) > 1
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    assert turns(1.0, 500, 0.1) < 1
+
+
+def test_a_turn_that_nobody_waits_for_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_BURST_SECONDS", 0.0)
+
+    async def run() -> None:
+        made = WriteBudget(0.001)
+        await made.turn()
+        waiting = asyncio.ensure_future(made.turn())
+        await asyncio.sleep(0)
+        before = made._paid_until
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert made._paid_until < before
+
+    asyncio.run(run())
+
+
+def test_writes_that_are_refused_again_and_again_are_kept_from_the_lock(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last owner may not leave; that takes a transaction to find out, and others are not held up by it."""
+    monkeypatch.setattr(budget, "FREE_REFUSALS", 5)
+    monkeypatch.setattr(budget, "REFUSALS_PER_SECOND", 0.01)
+    with make_database() as url, Serving(url, BUNDLES / "dam") as serving:
+        tenants = Tenants(serving)
+        owner, other = tenants.user(), tenants.user()
+        workspaces = [tenants.workspace(each).id for each in (owner, other)]
+        leave = [memberships_pb2.LeaveRequest(workspace_id=each) for each in workspaces]
+        found = [refusal(tenants.client(owner).memberships.Leave, leave[0]) for _ in range(7)]
+        assert [each.code for each in found[:5]] == [grpc.StatusCode.FAILED_PRECONDITION] * 5
+        assert (found[-1].code, found[-1].reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REFUSALS")
+        assert found[-1].retry_seconds is not None
+        assert found[-1].retry_seconds > 0
+        assert refusal(tenants.client(other).memberships.Leave, leave[1]).code is grpc.StatusCode.FAILED_PRECONDITION
+        assert tenants.member(owner, workspaces[0])
