@@ -1,5 +1,6 @@
 """What Prometheus scrapes of a server: counted right, and without anybody's id, address, code or token."""
 
+import asyncio
 import re
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from tests.serving import BUNDLES, Refusal, Serving, attempt, refusal
 from wsauthz.metrics import Metrics
 from wsauthz.policy.bundle import read_bundle
 from wsauthz.policy.catalog import Reason
+from wsauthz.rpc import wrapper
 from wsauthz.rpc.methods import core_vocabulary, methods
 from wsauthz.v1 import (
     audit_pb2,
@@ -275,6 +277,25 @@ def test_decisions_are_counted_by_outcome_and_reason_one_by_one(metered: Metered
         ("deny", "NOT_A_MEMBER"): 2,
         ("deny", "WORKSPACE_NOT_FOUND"): 1,
     }
+
+
+def test_a_refusal_is_counted_before_it_leaves(metered: Metered, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = metered.user()
+    abort = wrapper._abort
+
+    async def abort_and_linger(*arguments: Any) -> None:
+        try:
+            await abort(*arguments)
+        finally:
+            await asyncio.sleep(0.5)
+
+    monkeypatch.setattr(wrapper, "_abort", abort_and_linger)
+
+    def work() -> None:
+        refusal(metered.client(owner).workspaces.CreateWorkspace, workspaces_pb2.CreateWorkspaceRequest())
+
+    added = metered.grown("wsauthz_rpc_total", work)
+    assert added == {("INVALID_ARGUMENT", "WorkspaceService/CreateWorkspace"): 1}
 
 
 @pytest.mark.req("REQ-150")

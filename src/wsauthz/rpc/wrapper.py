@@ -118,7 +118,7 @@ class Wrapper:
             except Refused as refused:
                 outcome = (name, errors.entry(refused)[0].name)
                 self._refused(method, by, refused)
-                await _abort(context, errors.status(refused))
+                failed = errors.status(refused)
             except asyncio.CancelledError:
                 outcome = (name, "CANCELLED")
                 raise
@@ -126,13 +126,15 @@ class Wrapper:
                 incident = secrets.token_hex(8)
                 outcome = (name, "INTERNAL")
                 _log.exception("a call failed", extra={"method": name, "incident": incident})
-                await _abort(context, errors.internal(incident))
+                failed = errors.internal(incident)
             finally:
                 seconds = time.perf_counter() - started
                 calls[outcome] += 1
                 observe(seconds)
                 if outcome is not served or method.writes:
                     _log_call(by, outcome, seconds)
+            await _abort(context, failed)  # last: whoever has an answer finds it counted
+            return None
 
         return handle
 
