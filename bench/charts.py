@@ -9,7 +9,7 @@ FOLDER: Final = Path(__file__).parents[1] / "docs" / "charts"
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 640, 360, 60, 40, 160, 45
 _COLORS: Final = ("#2563eb", "#dc2626", "#059669", "#a855f7", "#d97706")
 
-Curve = Mapping[float, float]
+Curve = Mapping[int, float]
 
 
 def draw(name: str, title: str, across: str, curves: Mapping[str, Curve]) -> None:

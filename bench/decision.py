@@ -153,9 +153,7 @@ def _section(taken: dict[str, Rounds], notes: list[str]) -> Section:
 
 def _draw(taken: dict[str, Rounds]) -> None:
     curves = {
-        f"{answer}, random subjects": {
-            float(size): microseconds(taken[f"random {size} {answer}"]).median for size in SIZES
-        }
+        f"{answer}, random subjects": {size: microseconds(taken[f"random {size} {answer}"]).median for size in SIZES}
         for answer in ("allow", "deny")
     }
     charts.draw("decision", "Microseconds for one decision in process", "memberships", curves)

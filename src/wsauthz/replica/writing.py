@@ -121,7 +121,8 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
         elif len(tx.changes) > _MOST_CHANGES_TOLD:
             tx.changes = [revisions.RELOAD]
         revisions.record(connection, revision, tx.changes)
-        audit.append(connection, [audit_entry(by, note, now) for note in tx.notes], revision)
+        entries = [audit_entry(by, note, now) for note in tx.notes]
+        audit.append(connection, entries, revision, end=revision.audit_end)
     return tx, answer
 
 

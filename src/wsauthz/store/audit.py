@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from wsauthz.model.places import PlaceKey
 from wsauthz.store import rows
-from wsauthz.store.revisions import Revision
+from wsauthz.store.revisions import AuditEnd, Revision
 from wsauthz.store.tables import audit_entries, revision
 
 _BATCH: Final = 1000
@@ -74,18 +74,28 @@ class Verification:
     problem: str
 
 
-def append(connection: Connection, entries: Sequence[AuditEntry], at: Revision | None) -> None:
-    """Write entries down, in order, in the transaction of what they speak of; None: it changed nothing."""
-    last = connection.execute(_LAST.with_for_update()).one()
-    secret, head = bytes.fromhex(last.secret), last.audit_head
+def append(
+    connection: Connection, entries: Sequence[AuditEntry], at: Revision | None, *, end: AuditEnd | None = None
+) -> None:
+    """Write entries down, in order, in the transaction of what they speak of; None: it changed nothing.
+
+    ``end`` is where the chain ends, if that is known since the transaction took its revision.
+    """
+    end = end or _end(connection)
+    head = end.head
     written = []
-    for number, entry in enumerate(entries, last.audit_count + 1):
+    for number, entry in enumerate(entries, end.count + 1):
         row = {"number": number, "revision": None if at is None else at.value, **asdict(entry)}
-        head = _mac(secret, head, row)
+        head = _mac(end.secret, head, row)
         written.append({**row, "mac": head})
     if written:
         connection.execute(insert(audit_entries), written)
         connection.execute(update(revision), {"audit_count": written[-1]["number"], "audit_head": head})
+
+
+def _end(connection: Connection) -> AuditEnd:
+    last = connection.execute(_LAST.with_for_update()).one()
+    return AuditEnd(count=last.audit_count, head=last.audit_head, secret=bytes.fromhex(last.secret))
 
 
 def in_place(connection: Connection, place: PlaceKey, *, before: int | None, limit: int) -> list[ListedEntry]:

@@ -16,7 +16,8 @@ from wsauthz.store.tables import changes, revision
 # Made once: a statement made anew costs as much as running it.
 _STATE: Final = (revision.c.value, revision.c.epoch, revision.c.changes_pruned)
 _CURRENT: Final = select(*_STATE)
-_ADVANCE: Final = update(revision).values(value=revision.c.value + 1).returning(*_STATE)
+_AUDIT: Final = (revision.c.audit_count, revision.c.audit_head, revision.c.secret)
+_ADVANCE: Final = update(revision).values(value=revision.c.value + 1).returning(*_STATE, *_AUDIT)
 # Not now(): that is when the transaction began, which may be before the one it waited for ended.
 # Who listens is told by the same statement, and hears it when this is committed.
 _ADVANCE_AND_TELL: Final = _ADVANCE.returning(
@@ -37,12 +38,23 @@ _EPOCH_BYTES: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEnd:
+    """Where the chain of audit entries ends, and the secret it is continued with."""
+
+    count: int
+    head: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """A state of one database. Changes of revisions after ``pruned`` are kept; who stands before it has to reload."""
 
     value: int
     epoch: str
     pruned: int = 0
+    audit_end: AuditEnd | None = field(default=None, repr=False, compare=False)
+    """Of the revision that a transaction has just taken; good for one continuation of the chain."""
 
     @property
     def token(self) -> str:
@@ -97,7 +109,8 @@ def advance(connection: Connection) -> tuple[Revision, datetime]:
     else:
         row = connection.execute(_ADVANCE_AND_TELL).one()
         now = row.clock.astimezone(UTC)
-    return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned), now
+    end = AuditEnd(count=row.audit_count, head=row.audit_head, secret=bytes.fromhex(row.secret))
+    return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned, audit_end=end), now
 
 
 def database_time(connection: Connection) -> datetime:
