@@ -1,5 +1,6 @@
 """Callers that go on calling while something fails, and what they were told, when."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -122,8 +123,5 @@ def between(calls: list[Told], since: float, until: float) -> list[Told]:
 
 
 def seconds_until_ok(calls: list[Told], since: float) -> float:
-    """Return how long after a time the first call was sent of those that were all answered from then on."""
-    later = [call for call in calls if call.sent >= since]
-    failed = [call.sent for call in later if call.code != OK]
-    well = [call.sent for call in later if call.code == OK and (not failed or call.sent > failed[-1])]
-    return well[0] - since if well else float("inf")
+    """Return how long after a time the first call was sent that was answered well; endless: none was."""
+    return min((call.sent - since for call in calls if call.sent >= since and call.code == OK), default=math.inf)

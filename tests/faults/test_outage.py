@@ -23,6 +23,8 @@ from wsauthz.store.tables import changes, memberships, revision
 KINDS: Final = ("stopped", "held", "reset")
 WRITE_SECONDS: Final = 2.0
 HEAL_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 1.5
+"""How long before the outage the last poll may have been sent: the bound counts from then."""
 SHORT_SECONDS: Final = 2.6
 MOST_THREADS: Final = 12
 """That may come on top of those before: worker threads are made when they are needed first."""
@@ -45,7 +47,7 @@ class Outage:
     def problems(self) -> list[str]:
         """Return what must not be, in words."""
         stale_from = self.began + self.bound
-        during = between(self.load.checks, self.began, min(self.ended, stale_from) - 0.3)
+        during = between(self.load.checks, self.began, min(self.ended, stale_from - POLL_SECONDS))
         failed = [call for call in during if call.code != OK]
         found = []
         if len(failed) > len(during) / 1000:

@@ -83,9 +83,10 @@ class Follower:
                         if self._is_news(token):
                             self._woken.set()
                         deaf = False
-            except Deaf as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end listening for good
                 if not deaf:
-                    _log.info("notifications are not heard; others' changes are polled", extra={"error": str(error)})
+                    trace = None if isinstance(error, Deaf) else error
+                    _log.info("notifications are not heard; changes are polled", exc_info=trace)
                 deaf = True
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 

@@ -39,12 +39,11 @@ class Connector:
         try:
             return made.result(max(0.0, until - time.monotonic()))
         except TookTooLong:
-            if made.done():
-                return made.result()
-            with self._lock:
-                self._abandoned.append(made)
-                if self._closed.is_set():
-                    self._drop()
+            if not made.cancel():  # it has begun: somebody else may have what comes of it
+                with self._lock:
+                    self._abandoned.append(made)
+                    if self._closed.is_set():
+                        self._drop()
             raise psycopg.OperationalError("connecting takes too long") from None
 
     def _left_behind(self) -> Future[WatchedConnection] | None:
