@@ -15,7 +15,7 @@ _NANO_BYTES = 12
 
 def new_id(noun: str) -> str:
     """Return a fresh id such as ``workspace_V1StGXR8_Z5jdHi6`` (REQ-003: nano id of 16 characters)."""
-    # Twelve bytes in base64 are sixteen characters of A-Z, a-z, 0-9, "_" and "-". To choose them one by one takes a third
+    # Twelve bytes in base64 are sixteen characters of A-Z, a-z, 0-9, "_" and "-". Choosing them one by one took a third
     # of the time of an import.
     return f"{noun}_{secrets.token_urlsafe(_NANO_BYTES)}"
 
