@@ -39,18 +39,21 @@ def recorded(url: str, place: str, operator: str) -> Recorded:
     return found
 
 
-def replay(url: str, statements: Recorded, times: int) -> float:
-    """Return how many seconds a transaction of these statements takes; what must be unique is made new each time."""
+def replay(url: str, statements: Recorded, times: int) -> tuple[float, float]:
+    """Return how many seconds a transaction of these statements takes, and how many of this process's CPU time.
+
+    What must be unique is made new each time.
+    """
     with closing(Database(url, wait_seconds=30)) as database:
-        began = 0.0
+        began = cpu = 0.0
         for number in range(times + 1):
             if number == 1:  # the first one compiles
-                began = time.perf_counter()
+                began, cpu = time.perf_counter(), time.process_time()
             with database.write() as connection:
                 now = _Now()
                 for statement, parameters in statements:
                     now.take(connection.execute(statement, now.fresh(parameters)))
-        return (time.perf_counter() - began) / times
+        return (time.perf_counter() - began) / times, (time.process_time() - cpu) / times
 
 
 class _Now:

@@ -39,7 +39,7 @@ def run() -> None:
         statements = recorded(url, place, operator)
         with processes.serving(url) as first, processes.serving(url) as second:
             rounds = [
-                (_calls(first, place, operator, users), replay(url, statements, WRITES)) for _ in range(ROUNDS + 1)
+                (*_calls(first, place, operator, users), *replay(url, statements, WRITES)) for _ in range(ROUNDS + 1)
             ][1:]
             unseen = _own_writes(first, place, operator, users)
             late = _arrivals(first, second, place, operator, users)
@@ -84,15 +84,15 @@ def _may(channel: grpc.Channel, place: str) -> Callable[[str], bool]:
     return may
 
 
-def _calls(server: Server, place: str, operator: str, users: Iterator[str]) -> float:
-    """Return how many seconds one AddMember takes, by one caller."""
+def _calls(server: Server, place: str, operator: str, users: Iterator[str]) -> tuple[float, float]:
+    """Return how many seconds one AddMember takes, by one caller, and how many of the server's CPU time."""
     with grpc.insecure_channel(server.address) as channel:
         add = _add(channel, place, operator)
         add(next(users))
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), server.cpu_seconds()
         for _ in range(WRITES):
             add(next(users))
-        return (time.perf_counter() - began) / WRITES
+        return (time.perf_counter() - began) / WRITES, (server.cpu_seconds() - cpu) / WRITES
 
 
 def _own_writes(server: Server, place: str, operator: str, users: Iterator[str]) -> int:
@@ -132,23 +132,28 @@ def _watch(may: Callable[[str], bool], user: str, seen: list[float]) -> None:
 
 
 def _section(
-    rounds: list[tuple[float, float]], statements: Recorded, unseen: int, late: Rounds, dataset: str
+    rounds: list[tuple[float, float, float, float]], statements: Recorded, unseen: int, late: Rounds, dataset: str
 ) -> Section:
-    calls, core = (Rounds(values=values) for values in zip(*rounds, strict=True))
-    ratio = calls.over(core)
+    calls, call_cpu, core, core_cpu = (Rounds(values=values) for values in zip(*rounds, strict=True))
     ordered = sorted(late.values)
     p99 = ordered[int(len(ordered) * 0.99)]
     lines = [
-        Line(what="AddMember over gRPC, one caller", figure=f"{calls.each(_milliseconds).text('.2f')} ms"),
         Line(
-            what=f"its {len(statements)} statements through SQLAlchemy Core alone",
-            figure=f"{core.each(_milliseconds).text('.2f')} ms",
+            what="AddMember over gRPC, one caller; CPU time of the server",
+            figure=f"{calls.each(_milliseconds).text('.2f')} ms; {call_cpu.each(_milliseconds).text('.2f')} ms",
         ),
         Line(
-            what="the one over the other",
-            figure=f"x {ratio.text('.2f')}",
-            target=f"<= x {MOST_RATIO:g}",
-            is_met=ratio.median <= MOST_RATIO,
+            what=f"its {len(statements)} statements through SQLAlchemy Core alone; CPU time of the process",
+            figure=f"{core.each(_milliseconds).text('.2f')} ms; {core_cpu.each(_milliseconds).text('.2f')} ms",
+        ),
+        *(
+            Line(
+                what=f"the one over the other: {what}",
+                figure=f"x {ratio.text('.2f')}",
+                target=f"<= x {MOST_RATIO:g}",
+                is_met=ratio.median <= MOST_RATIO,
+            )
+            for what, ratio in (("by the clock", calls.over(core)), ("CPU time", call_cpu.over(core_cpu)))
         ),
         Line(
             what=f"of {SEEN} writes, those that the next Check at the same server does not see",
@@ -168,7 +173,10 @@ def _section(
         "the statements that the server itself makes for one, recorded beforehand, by SQLAlchemy Core in this process, one "
         "transaction each."
     )
-    notes = ["All processes share two cores, and the servers one of them."]
+    notes = [
+        "All processes share two cores, and the servers one of them. CPU time leaves out what PostgreSQL itself does, which is "
+        "the same in both, so that ratio is the stricter one."
+    ]
     return Section(name="writes", title="Writes", intro=intro, lines=lines, notes=notes)
 
 

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import string
 
 from wsauthz.model.errors import InvalidArgument
 
@@ -10,13 +9,14 @@ _ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+-]{1,128}\Z")
 _USER_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+|:/=~-]{1,128}\Z")
 # Printable ASCII without space, quotes, comma, "#", "*" and backslash.
 _RESOURCE_ID = re.compile(r"[!$%&()+\-./0-9:;<=>?@A-Z\[\]^_a-z{|}~]{1,256}\Z")
-_NANO_ALPHABET = string.ascii_letters + string.digits + "_-"
-_NANO_LENGTH = 16
+_NANO_BYTES = 12
 
 
 def new_id(noun: str) -> str:
     """Return a fresh id such as ``workspace_V1StGXR8_Z5jdHi6`` (REQ-003: nano id of 16 characters)."""
-    return f"{noun}_{''.join(secrets.choice(_NANO_ALPHABET) for _ in range(_NANO_LENGTH))}"
+    # Twelve bytes in base64 are sixteen characters of A-Z, a-z, 0-9, "_" and "-". Choosing them one by one took a third
+    # of the time of an import.
+    return f"{noun}_{secrets.token_urlsafe(_NANO_BYTES)}"
 
 
 def is_id(value: str) -> bool:
