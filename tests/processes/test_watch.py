@@ -13,10 +13,10 @@ import grpc
 import pytest
 
 from tests.processes.arena import UNPROTECTED
-from tests.processes.test_two_processes import allows, workspace_of
-from tests.rpc.streams import Silence, Stream, is_gapless, number, wait_for
+from tests.processes.test_two_processes import workspace_of
+from tests.rpc.streams import Silence, Stream, is_gapless, number
 from tests.rpc.test_watch import fresh
-from tests.serving import BUNDLES, Client, Refusal, ServerProcess, attempt
+from tests.serving import BUNDLES, Client, Refusal, ServerProcess, Serving, attempt
 from wsauthz.store.database import Database
 from wsauthz.v1 import memberships_pb2, users_pb2
 
@@ -24,6 +24,8 @@ ROUNDS: Final = 30
 SOAK_ROUNDS: Final = 1_000
 EACH: Final = 3
 """Writers of each process; all of them write at the same time, once in a round."""
+pytestmark = pytest.mark.timeout(300)
+"""Two processes are started for each test, and that alone may take a minute where many tests run."""
 TRY_AGAIN: Final = {"UNAVAILABLE", "TOO_MANY_REQUESTS", "TOO_FAR_BEHIND"}
 
 
@@ -124,10 +126,10 @@ class Writers:
 def overlapping(url: str, rounds: int, without: str = "") -> Outcome:
     """Write in overlapping transactions, watched by streams that begin before, during and after on both processes."""
     outcome = Outcome()
+    with Serving(url, BUNDLES / "dam") as server:  # with all protections
+        workspace_id = workspace_of(server.client("ann"))
     with processes(url, without) as made, ExitStack() as stack:
         channels = [stack.enter_context(grpc.insecure_channel(process.address)) for process in made]
-        workspace_id = workspace_of(made[0].client("ann"))
-        wait_for(lambda: allows(made[1].client(), workspace_id, "ann"))
 
         def watch(when: str, begin: str = "") -> None:
             for process, channel in zip("AB", channels, strict=True):

@@ -322,13 +322,13 @@ def test_a_client_that_leaves_leaves_nothing_behind(tenants: Tenants) -> None:
     wait_for(lambda: hub.count == 0)
     before, threads = server.run(tasks()), threading.active_count()
     begin = tenants.revision
-    for _ in range(3):
-        open_streams = [Stream(tenants.client()) for _ in range(20)]
+    for _ in range(2):
+        open_streams = [Stream(tenants.client()) for _ in range(10)]
         for stream in open_streams:
             stream.__enter__()
-        assert hub.count == 20
+        assert hub.count == 10
         with stuck(tenants, begin), stuck(tenants):  # they leave in the middle of a message
-            bulk(tenants, 40, 500)
+            bulk(tenants, 10, 500)
         for stream in open_streams:
             stream.__exit__()
         wait_for(lambda: hub.count == 0)
