@@ -8,6 +8,8 @@ from wsauthz.store.database import Database
 
 HEAD: Final = "0001"
 """The newest migration; a test compares it with the scripts."""
+_WAIT_SECONDS: Final = 10.0
+"""A server that starts waits longer than a caller may be kept: it has nothing better to do."""
 VERSION_TABLE: Final = "wsauthz_version"
 """Not Alembic's own name, which the application may use in the same database."""
 
@@ -26,7 +28,7 @@ def ensure(url: str) -> None:
 
 
 def _version(url: str) -> str | None:
-    database = Database(url)
+    database = Database(url, wait_seconds=_WAIT_SECONDS)
     try:
         with database.write() as connection:  # reading would fail on an SQLite file that is not there yet
             if not inspect(connection).has_table(VERSION_TABLE):
