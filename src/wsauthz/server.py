@@ -156,7 +156,7 @@ class Server:
             _log.info("stopped")
 
     def _register(self, server: grpc.aio.Server) -> None:
-        with self.database.read() as connection:
+        with self.database.read(patience=5.0) as connection:
             pages = Pages(revisions.installation(connection).secret)
         replica, metrics, ids, attempts = self.replica, self.metrics, DecisionIds(), Attempts()
         self._wrapper.register(

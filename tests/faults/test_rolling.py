@@ -63,10 +63,12 @@ def restart_each(group: list[Replica], *, tries: int) -> tuple[int, int]:
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(call, work, first) for first in (0, 1) for work in (write, check)]
-        for replica in group:
-            assert replica.process.terminate() == 0
-            replica.process.start()
-        stop.set()
+        try:
+            for replica in group:
+                assert replica.process.terminate() == 0
+                replica.process.start()
+        finally:
+            stop.set()
         for each in running:
             each.result()
     return counts[0], counts[1]
@@ -107,9 +109,11 @@ def wrong_owners(group: list[Replica], batches: int, ask: Callable[[Client, str,
     with ThreadPoolExecutor(1) as pool:
         passing = pool.submit(pass_on)
         clients = [replica.client() for replica in group]
-        for number in range(batches):
-            wrong += ask(clients[number % len(clients)], workspace, [ann, bob]) != 1
-        stop.set()
+        try:
+            for number in range(batches):
+                wrong += ask(clients[number % len(clients)], workspace, [ann, bob]) != 1
+        finally:
+            stop.set()
         passing.result()
     return wrong
 

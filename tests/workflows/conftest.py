@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rpc.conftest import MakeDatabase, make_database, serving
+from tests.rpc.conftest import MakeDatabase, make_database, serving, transport
 from tests.workflows.product import Product
 
-__all__ = ["make_database"]
+__all__ = ["make_database", "transport"]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from wsauthz.store.revisions import parse_token
 _log = logging.getLogger(__name__)
 
 _LISTEN_AGAIN_SECONDS: Final = 1.0
+_CANCEL_AGAIN_SECONDS: Final = 3.0
 _LEAST_SECONDS: Final = 0.01
 """Between two polls: many revisions in a row are then told together."""
 
@@ -42,9 +43,12 @@ class Follower:
 
     async def stop(self) -> None:
         """Stop following, once a poll that is under way has ended and given its connection back."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            # Again and again, because the driver may forget a cancellation that comes together with a notification.
+            _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_SECONDS)
         # Not on the loop: the poll hops to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
@@ -69,8 +73,10 @@ class Follower:
                 if metrics.poll_failing:
                     _log.info("the database answers again", extra={"revision": replica.token})
                 metrics.poll_failing = False
+            # Not wait_for: before Python 3.12 it forgets that it was cancelled when it is woken at the same moment.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._poll_seconds)
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._woken.wait()
             await asyncio.sleep(began + _LEAST_SECONDS - time.monotonic())
 
     async def _listen(self) -> None:

@@ -10,6 +10,8 @@ from wsauthz.store.database import Connection, Database
 
 HEAD: Final = "0001"
 """The newest migration; a test compares it with the scripts."""
+_WAIT_SECONDS: Final = 10.0
+"""A server that starts waits longer than a caller may be kept: it has nothing better to do."""
 VERSION_TABLE: Final = "wsauthz_version"
 """Not Alembic's own name, which the application may use in the same database."""
 
@@ -21,7 +23,7 @@ def ensure(url: str) -> None:
         as ``migrations.upgrade``.
 
     """
-    database = Database(url)
+    database = Database(url, wait_seconds=_WAIT_SECONDS)
     try:
         found = _version(database.write())  # reading would fail on an SQLite file that is not there yet
     finally:

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from types import ModuleType
 from typing import Any, Final
@@ -32,9 +33,9 @@ def lock() -> None:
     advance = revisions.advance
 
     def advance_and_let_go(connection: Connection) -> Any:
-        taken = advance(connection)
+        taken, now = advance(connection)
         connection.exec_driver_sql("COMMIT")
-        return taken
+        return replace(taken, audit_end=None), now  # the end of the chain is not kept still any more, either
 
     def as_it_is(held: Any, _connection: Any, _revision: Any) -> Any:
         return held.facts, held.rules
