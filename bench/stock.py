@@ -187,8 +187,8 @@ def _section(lines: list[Line], notes: list[str]) -> Section:
         "Ordinary pycasbin is RBAC with domains as its users set it up: a membership is one row (user, role, workspace), the "
         "rules stand there once, no tree, modules or states, and only questions that depend on none of them are asked. Its "
         "first questions after loading are the baseline of 17 to 20 ms at 20,000 memberships that the target was set against, "
-        "hence the line that counts (docs/decisions/0016). **By the other readings the target is met or not**: a process that "
-        "has asked about every workspace before, and is never told of a change, gets down to the lines without a target that "
-        "have less than x 1,000."
+        "hence the line that counts (docs/decisions/0016). **By the readings without a target and with less than x 1,000 it is not "
+        "met**: a process that has been asked about the large workspaces before, and does not load its policy again, has made "
+        "their links and only goes through the rules."
     )
     return Section(name="stock", title="Stock Casbin", intro=intro, lines=lines, notes=notes)

@@ -25,24 +25,25 @@ _OF_THE_PLACE: Final = frozenset(
 _NOBODY: Final[Nodes] = frozenset()
 
 
-def workspaces_below(facts: Facts, tops: Collection[Place], after: str) -> tuple[list[Place], str]:
+def workspaces_below(facts: Facts, tops: Collection[Place], after: str) -> tuple[Iterable[Place], str]:
     """Return the workspaces at and below the tops with ids after ``after``, by id, and the id to go on after.
 
-    Few are returned all at once. Of many those are returned that are among the next :data:`MOST_PLACES` workspaces of
-    all; an empty id says that there are no more.
+    Few are returned all at once. Of many those are found, as they are asked for, that are among the next
+    :data:`MOST_PLACES` workspaces of all; an empty id says that there are no more.
     """
     most = MOST_PLACES
-    few: dict[Place, None] = {}
-    if len(tops) <= most:
+    is_everywhere = facts.platform in tops and len(facts.workspaces) > most
+    if not is_everywhere and len(tops) <= most:
         roofs = (top for top in tops if not any(above in tops for above in top.chain[1:]))
-        few = dict.fromkeys(islice(chain.from_iterable(roof.below() for roof in roofs), most + 1))
+        few = list(islice(chain.from_iterable(roof.below() for roof in roofs), most + 1))
         if len(few) <= most:
-            found = (place for place in few if place.key[0] == "workspace" and place.key[1] > after)
+            found = [place for place in few if place.key[0] == "workspace" and place.key[1] > after]
             return sorted(found, key=lambda place: place.key[1]), ""
     ids = list(islice(facts.workspaces.irange(after, inclusive=(False, False)), most))
     places = (facts.places["workspace", each] for each in ids)
     chosen = frozenset(tops)
-    return [place for place in places if not chosen.isdisjoint(place.chain)], ids[-1] if len(ids) == most else ""
+    wanted = (place for place in places if not chosen.isdisjoint(place.chain))
+    return wanted, ids[-1] if len(ids) == most else ""
 
 
 class Subjects:

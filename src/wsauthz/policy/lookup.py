@@ -56,12 +56,15 @@ def workspaces(
         )
 
     found: list[str] = []
-    for place in places[:MOST_DECIDED]:
+    for decided, place in enumerate(places):
+        if decided == MOST_DECIDED:
+            return found, after
+        after = place.key[1]
         if is_allowed(place):
             if len(found) == limit:
                 return found, found[-1]
-            found.append(place.key[1])
-    return found, places[MOST_DECIDED - 1].key[1] if len(places) > MOST_DECIDED else following
+            found.append(after)
+    return found, following
 
 
 def subjects(

@@ -19,6 +19,7 @@ from wsauthz.metrics import Metrics, Population
 from wsauthz.model.errors import RevisionUnknown, TooManyRequests, Unavailable
 from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.loading import fill
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
@@ -127,8 +128,7 @@ class Replica:
                 revision = revisions.current(connection)
                 offset = revisions.database_time(connection).timestamp() - time.time()
                 facts = Facts()
-                for number, (kind, values) in enumerate(snapshot.load(connection), start=1):
-                    facts.apply(kind, values)
+                for number in fill(facts, snapshot.load(connection)):
                     if number % _WORTH_TELLING == 0:
                         seconds = round(time.monotonic() - asked_at, 1)
                         _log.info("loading", extra={"facts": number, "seconds": seconds})

@@ -1,6 +1,6 @@
 """Workspaces as items of lists, page by page: who is where comes from the facts, names from the database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,7 +17,7 @@ from wsauthz.tenancy.transaction import Reading
 _LEAST_AT_ONCE: Final = 100
 _MOST_AT_ONCE: Final = 1_000
 
-Find = Callable[[Facts, Ruleset, float, str], tuple[list[Place], str]]
+Find = Callable[[Facts, Ruleset, float, str], tuple[Iterable[Place], str]]
 """The next workspaces after an id that may be items of a list, by id, and the id to go on after, if any; called on the
 loop, so it looks at a limited number of them."""
 

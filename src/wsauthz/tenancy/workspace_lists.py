@@ -57,7 +57,7 @@ def of_user(
     """
     actor = reading.actor
 
-    def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[list[Place], str]:
+    def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[Iterable[Place], str]:
         if not include_inherited:
             return _after(own(facts, actor), after)
         return workspaces_below(facts, {*facts.grants.get(actor, ()), *facts.owned.get(actor, ())}, after)
@@ -92,7 +92,7 @@ def of_organization(reading: Reading, *, organization_id: str, after: str = "", 
     actor = reading.actor
     place: PlaceKey = ("organization", organization_id)
 
-    def find(facts: Facts, rules: Ruleset, now: float, after: str) -> tuple[list[Place], str]:
+    def find(facts: Facts, rules: Ruleset, now: float, after: str) -> tuple[Iterable[Place], str]:
         roof = facts.places.get(place)
         if roof is None:
             return [], ""
@@ -108,7 +108,7 @@ def children(reading: Reading, *, workspace_id: str, after: str = "", limit: int
     """Return up to ``limit`` children that the actor may view, by id, after an id, and whether there are more."""
     actor = reading.actor
 
-    def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[list[Place], str]:
+    def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[Iterable[Place], str]:
         parent = facts.places.get(("workspace", workspace_id))
         if parent is None:
             return [], ""
@@ -161,7 +161,7 @@ def own(facts: Facts, user: str) -> set[Place]:
     return {place for place in found if place.key[0] == "workspace"}
 
 
-def _after(places: Iterable[Place], after: str) -> tuple[list[Place], str]:
+def _after(places: Iterable[Place], after: str) -> tuple[Iterable[Place], str]:
     """Return those with ids after ``after``, by id, all of them at once."""
     return sorted((place for place in places if place.key[1] > after), key=lambda place: place.key[1]), ""
 
