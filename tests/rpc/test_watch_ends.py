@@ -1,6 +1,7 @@
 """How streams end: by what, with what, and that nothing of them stays behind."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -181,6 +182,7 @@ def test_a_server_that_missed_what_was_pruned_loads_everything_and_ends_its_stre
         Serving(database_url, BUNDLES / "dam") as a,
     ):
         tenants = Tenants(a)
+        late.run(late.server._follower.stop())  # it would be told of what the other one writes
         with Stream(late.client()) as stream:
             owner = tenants.user()
             workspace = tenants.workspace(owner).id
@@ -303,7 +305,7 @@ def test_a_server_that_is_not_ready_sends_no_heartbeat(tenants: Tenants, monkeyp
     monkeypatch.setattr(watchers, "HEARTBEAT_SECONDS", 0.1)
     tenants.server.run(tenants.server.server._follower.stop())  # it would load the facts anew at once
     with Stream(tenants.client()) as stream:
-        tenants.server.server.replica._trusted = False
+        tenants.server.server.replica._answers_until = -math.inf
         assert stream.end().reason == "UNAVAILABLE"
 
 
