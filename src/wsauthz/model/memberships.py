@@ -37,3 +37,7 @@ class Membership:
         if self.organization_id is not None:
             return ("organization", self.organization_id)
         return PLATFORM
+
+    def is_expired(self, now: datetime) -> bool:
+        """Tell whether it would count but for its time; a deactivated one, which somebody decided on, never would."""
+        return self.is_active and self.expires_at is not None and self.expires_at <= now

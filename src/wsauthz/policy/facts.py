@@ -178,12 +178,7 @@ class Facts:
         place.settle()
 
     def _apply_membership(self, values: Mapping[str, Any]) -> None:
-        key: PlaceKey = PLATFORM
-        if values["workspace_id"] is not None:
-            key = ("workspace", values["workspace_id"])
-        elif values["organization_id"] is not None:
-            key = ("organization", values["organization_id"])
-        user = values["user_id"]
+        key, user = held_in(values), values["user_id"]
         if values.get("deleted"):
             place = self.places.get(key)
             if place is not None and self._revoke(user, place):
@@ -249,3 +244,12 @@ class Facts:
         self._own(place, None)
         if place.parent is not None:
             place.parent.children.pop(place, None)
+
+
+def held_in(values: Mapping[str, Any]) -> PlaceKey:
+    """Return the place of a membership; ``values`` in the shape that ``Facts.apply`` takes."""
+    if values["workspace_id"] is not None:
+        return ("workspace", values["workspace_id"])
+    if values["organization_id"] is not None:
+        return ("organization", values["organization_id"])
+    return PLATFORM

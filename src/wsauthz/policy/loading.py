@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from wsauthz.model.places import PLATFORM, PlaceKey
-from wsauthz.policy.facts import Facts, Grant
+from wsauthz.policy.facts import Facts, Grant, held_in
 
 
 def fill(facts: Facts, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[int]:
@@ -44,12 +43,7 @@ class _Memberships:
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Take one more."""
-        key: PlaceKey = PLATFORM
-        if values["workspace_id"] is not None:
-            key = ("workspace", values["workspace_id"])
-        elif values["organization_id"] is not None:
-            key = ("organization", values["organization_id"])
-        place = self._facts.places[key]
+        place = self._facts.places[held_in(values)]
         grant, user = self._grant(values), values["user_id"]
         held = self._facts.grants.get(user)
         if held is None:

@@ -151,7 +151,7 @@ class Watchers:
         """Tell what has been applied, whole revisions in order, up to ``now``; on the loop, in the step that did it."""
         self._now = now
         if self._watchers:
-            told = [Told(revision, list(of)) for revision, of in groupby(changes, attrgetter("revision"))]
+            told = _told(changes)
             for watcher in self._watchers:
                 watcher.hear(told, now.value)
 
@@ -236,13 +236,15 @@ def kept(database: Database, after: Revision, through: int) -> list[Told]:
         changes = revisions.changes_after(connection, after.value, _PAGE)
     if newest.epoch != after.epoch or newest.value < through:
         raise RevisionUnknown
-    found = [
-        Told(revision, list(of)) for revision, of in groupby(changes, attrgetter("revision")) if revision <= through
-    ]
+    found = [told for told in _told(changes) if told.revision <= through]
     is_whole = [told.revision for told in found] == list(range(after.value + 1, after.value + 1 + len(found)))
     if newest.pruned > after.value or not found or not is_whole:  # every revision has a change (docs/decisions/0008)
         raise RevisionPruned
     return found
+
+
+def _told(changes: Sequence[Change]) -> list[Told]:
+    return [Told(revision, list(of)) for revision, of in groupby(changes, attrgetter("revision"))]
 
 
 def _size(told: Told) -> int:

@@ -73,13 +73,13 @@ class RefusedWrites:
             TooManyRefusals: too many of their calls were refused lately.
 
         """
-        behind = self._paid_until.get(_key(by), 0.0) - time.monotonic()
+        behind = self._paid_until.get(by.limited_by, 0.0) - time.monotonic()
         if behind > 0:
             raise TooManyRefusals(behind)
 
     def refused(self, by: Caller) -> None:
         """Count a refusal that the transaction gave."""
-        key, now = _key(by), time.monotonic()
+        key, now = by.limited_by, time.monotonic()
         if key not in self._paid_until and len(self._paid_until) >= _MOST_KEYS:
             self._forget(now)
         free_since = now - FREE_REFUSALS / REFUSALS_PER_SECOND
@@ -90,7 +90,3 @@ class RefusedWrites:
         self._paid_until = {key: until for key, until in self._paid_until.items() if until > now}
         if len(self._paid_until) >= _MOST_KEYS:
             self._paid_until.clear()
-
-
-def _key(by: Caller) -> _Key:
-    return (by.caller, by.actor, by.method)

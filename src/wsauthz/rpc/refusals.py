@@ -27,7 +27,7 @@ class RefusalBudget:
 
     def spend(self, by: Caller) -> int:
         """Return for how many attempts an entry has to be written now; 0: none is."""
-        key = (by.caller, by.actor, by.method)
+        key = by.limited_by
         now = time.monotonic()
         window = self._windows.get(key)
         if window is None:
@@ -45,6 +45,6 @@ class RefusalBudget:
 
     def put_off(self, by: Caller, attempts: int) -> None:
         """Have attempts that could not be written down stand in the next entry."""
-        window = self._windows.get((by.caller, by.actor, by.method))
+        window = self._windows.get(by.limited_by)
         if window is not None:
             window.suppressed += attempts

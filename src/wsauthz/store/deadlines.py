@@ -50,6 +50,14 @@ class Watch:
         """Wait no longer: it has answered, or failed."""
         self.cut_at = _NEVER
 
+    def __enter__(self) -> None:
+        """Wait for the server within the block."""
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Wait no longer."""
+        self.end()
+
     def cut(self) -> None:
         """Shut the socket down, which ends every wait for it in any thread."""
         with self._lock, suppress(OSError):
@@ -105,12 +113,8 @@ class WatchedCursor(psycopg.Cursor[Any]):
 
     def execute(self, *arguments: Any, **options: Any) -> Self:
         """Execute a statement."""
-        watch = _watch_of(self)
-        watch.start()
-        try:
+        with _watch_of(self):
             return super().execute(*arguments, **options)
-        finally:
-            watch.end()
 
     def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
         """Execute a statement for many rows."""
@@ -128,12 +132,8 @@ class WatchedServerCursor(psycopg.ServerCursor[Any]):
 
     def execute(self, *arguments: Any, **options: Any) -> Self:
         """Declare it."""
-        watch = _watch_of(self)
-        watch.start()
-        try:
+        with _watch_of(self):
             return super().execute(*arguments, **options)
-        finally:
-            watch.end()
 
     def fetchone(self) -> Any:
         """Fetch the next row."""
@@ -154,12 +154,8 @@ class WatchedServerCursor(psycopg.ServerCursor[Any]):
         self._fetch(super().close)
 
     def _fetch(self, fetch: Any, *arguments: int) -> Any:
-        watch = _watch_of(self)
-        watch.start()
-        try:
+        with _watch_of(self):
             return fetch(*arguments)
-        finally:
-            watch.end()
 
 
 class WatchedConnection(psycopg.Connection[Any]):
@@ -175,19 +171,13 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     def commit(self) -> None:
         """Commit; when that is cut off, nobody knows whether it was done."""
-        self.watch.start()
-        try:
+        with self.watch:
             super().commit()
-        finally:
-            self.watch.end()
 
     def rollback(self) -> None:
         """Roll back."""
-        self.watch.start()
-        try:
+        with self.watch:
             super().rollback()
-        finally:
-            self.watch.end()
 
     def close(self) -> None:
         """Close."""

@@ -33,7 +33,7 @@ from wsauthz.store import users as user_rows
 from wsauthz.store.database import Connection
 from wsauthz.tenancy import aftermath, places
 from wsauthz.tenancy.enrolment import close, enrol, ensure_organization_member
-from wsauthz.tenancy.invitations import is_expired, token_hash
+from wsauthz.tenancy.invitations import token_hash
 from wsauthz.tenancy.joinable import JoinableOrganization, JoinableWorkspace, describe
 from wsauthz.tenancy.joining import Joined
 from wsauthz.tenancy.transaction import Reading, Transaction
@@ -99,7 +99,7 @@ def accept(tx: Transaction, *, token: str) -> Joined:
     at = places.find(tx.facts, place)
     places.check_open(at)
     present = _membership(tx, place, invitation)
-    already_member = present is not None and not is_expired(present, tx.now)
+    already_member = present is not None and not present.is_expired(tx.now)
     organization_id = places.organization_of(at)
     if not already_member and organization_id is not None:
         _membership(tx, ("organization", organization_id), invitation)

@@ -82,8 +82,7 @@ def could_leave(tx: Transaction, membership: Membership) -> bool:
     That an account is deactivated bars it from nowhere, and nobody leaves the platform.
     """
     user, place = membership.user_id, membership.place
-    is_over = membership.expires_at is not None and membership.expires_at <= tx.now
-    if not membership.is_active or is_over:
+    if not membership.is_active or membership.is_expired(tx.now):
         return False
     if place[0] == "platform" or user in tx.facts.deactivated:
         return True

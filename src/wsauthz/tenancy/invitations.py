@@ -13,7 +13,6 @@ from typing import Any, Final
 from wsauthz.model.errors import AlreadyMember, InvalidArgument, InvitationNotFound, InvitationUsed
 from wsauthz.model.identifiers import new_id
 from wsauthz.model.invitations import Invitation
-from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.store import memberships as membership_rows
@@ -67,7 +66,7 @@ def create(
     user = user_rows.find_by_email(tx.connection, address)
     if user is not None and user.email_verified:
         present = membership_rows.find(tx.connection, place, user.id)
-        if present is not None and not is_expired(present, tx.now):
+        if present is not None and not present.is_expired(tx.now):
             raise AlreadyMember
     invitation = Invitation(
         id=new_id("invitation"),
@@ -131,11 +130,6 @@ def revoke(tx: Transaction, *, workspace_id: str, invitation_id: str) -> tuple[I
 def token_hash(token: str) -> str:
     """Return what is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def is_expired(membership: Membership, now: datetime) -> bool:
-    """Tell whether an invitation may replace the membership; never a deactivated one, which somebody decided on."""
-    return membership.is_active and membership.expires_at is not None and membership.expires_at <= now
 
 
 def _expiry(tx: Transaction, wanted: datetime | None) -> datetime:

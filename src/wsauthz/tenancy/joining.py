@@ -199,7 +199,7 @@ def _membership(tx: Transaction, place: PlaceKey) -> Membership | None:
         return None
     if not latest.is_active:
         raise MembershipInactive
-    if latest.expires_at is not None and latest.expires_at <= tx.now:
+    if latest.is_expired(tx.now):
         raise MembershipExpired
     return latest
 

@@ -6,7 +6,6 @@ what must hold between a workspace and its organization.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
@@ -45,7 +44,7 @@ def add(tx: Transaction, *, place: PlaceKey, user_id: str, **values: Any) -> Mem
     """
     offer = _offer(tx, place, values)
     present = membership_rows.find(tx.connection, place, user_id)
-    if present is not None and not _is_expired(present, tx.now):
+    if present is not None and not present.is_expired(tx.now):
         raise AlreadyMember
     _check_reach(tx, place, user_id, present)
     return _let_in(tx, place, user_id, present, offer)
@@ -69,7 +68,7 @@ def add_by_email(
     if user is None or not user.email_verified:
         return AddMemberOutcome.NOT_FOUND, None
     present = membership_rows.find(tx.connection, place, user.id)
-    if present is not None and not _is_expired(present, tx.now):
+    if present is not None and not present.is_expired(tx.now):
         ensure_organization_member(tx, place, user.id)
         return AddMemberOutcome.ALREADY_MEMBER, present
     _check_reach(tx, place, user.id, present)
@@ -215,7 +214,3 @@ def _lasts_longer(old: Membership, new: Membership) -> bool:
     if old.expires_at is None:
         return False
     return new.expires_at is None or new.expires_at > old.expires_at
-
-
-def _is_expired(membership: Membership, now: datetime) -> bool:
-    return membership.is_active and membership.expires_at is not None and membership.expires_at <= now

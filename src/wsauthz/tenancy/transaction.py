@@ -35,6 +35,11 @@ class Caller:
     request_id: str = ""
     """What the caller calls this call in its own log (metadata x-request-id)."""
 
+    @property
+    def limited_by(self) -> tuple[str, str, str]:
+        """What limits on calls are kept by: the caller, the actor and the method."""
+        return (self.caller, self.actor, self.method)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNote:
