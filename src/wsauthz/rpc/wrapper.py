@@ -4,7 +4,6 @@ No grpc interceptors: three of them cost more than an empty call (findings.md se
 """
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import time
@@ -26,19 +25,16 @@ from wsauthz.model.errors import (
     NotFound,
     PermissionDenied,
     Refused,
-    RequestIdReused,
 )
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy.catalog import Reason
 from wsauthz.replica import writing
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc import errors, streams
+from wsauthz.rpc import errors, replays, streams
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.refusals import RefusalBudget
+from wsauthz.rpc.replays import LONGEST_REQUEST_ID
 from wsauthz.rpc.workers import Workers
-from wsauthz.store import request_ids
-from wsauthz.store.database import Connection
-from wsauthz.store.request_ids import GivenAnswer, RequestKey
 from wsauthz.tenancy.transaction import Caller, Transaction
 
 _log = logging.getLogger(__name__)
@@ -48,7 +44,6 @@ REQUEST_ID: Final = "x-request-id"
 TRUSTED: Final = "local"
 """The caller's name while no keys are configured and everybody on loopback is trusted."""
 _MOST_WAIT_SECONDS: Final = 10.0
-_LONGEST_REQUEST_ID: Final = 128
 _MALFORMED: Final = object()
 
 Implementation = Callable[[Any, Any], Any]
@@ -201,17 +196,15 @@ class Wrapper:
 
     def _write(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
         def work(tx: Transaction) -> Any:
-            key = request.request_id
-            if key and (stored := _stored(method, tx.connection, request, by, tx.now)):
+            if request.request_id and (stored := replays.stored(method, tx.connection, request, by, tx.now)):
                 return stored
             if method.needs_actor:
                 method.authorize(tx.facts, tx.rules, tx.now.timestamp(), actor=by.actor, request=request)
             response = implementation(request, tx)
             if tx.changes or tx.notes:
                 response.revision = tx.revision.token
-                if key:
-                    given = GivenAnswer(body_hash=_digest(request), answer=without_secrets(response))
-                    request_ids.add(tx.connection, _key(by, key), given, now=tx.now)
+                if request.request_id:
+                    replays.keep(tx, request, response)
             return response
 
         written = writing.write(self.replica, by, work)
@@ -222,7 +215,7 @@ class Wrapper:
     def _replay(self, method: Method, request: Any, by: Caller, refused: Refused) -> Any:
         """Give the first answer to a request that was carried out before and would be refused now; else refuse."""
         now = datetime.fromtimestamp(self.replica.now(), UTC)
-        stored = self.replica.read(by, lambda reading: _stored(method, reading.connection, request, by, now))
+        stored = self.replica.read(by, lambda reading: replays.stored(method, reading.connection, request, by, now))
         if stored is None:
             raise refused
         return stored
@@ -254,7 +247,7 @@ def _caller(method: Method, anonymous: Caller, context: grpc.aio.ServicerContext
                 raise ActorRepeated
             actor = check_user_id(ACTOR, str(value)) if value else ""
         elif key == REQUEST_ID:
-            request_id = str(value)[:_LONGEST_REQUEST_ID]
+            request_id = str(value)[:LONGEST_REQUEST_ID]
     if not actor and method.needs_actor:
         raise ActorRequired
     if not (actor or request_id):
@@ -268,27 +261,6 @@ def _parse(request: type[Message], body: bytes) -> Any:
         return request.FromString(body)
     except DecodeError:
         return _MALFORMED
-
-
-def _key(by: Caller, request_id: str) -> RequestKey:
-    return RequestKey(caller=by.caller, actor=by.actor, method=by.method, request_id=request_id)
-
-
-def _stored(method: Method, connection: Connection, request: Any, by: Caller, now: datetime) -> Any:
-    """Return the first answer to this request id, None if it is new.
-
-    Raises:
-        RequestIdReused: it was used for another body. InvalidArgument: it is too long.
-
-    """
-    if len(request.request_id) > _LONGEST_REQUEST_ID or not request.request_id.isprintable():
-        raise InvalidArgument("request_id", f"must be at most {_LONGEST_REQUEST_ID} printable characters")
-    found = request_ids.find(connection, _key(by, request.request_id), now=now)
-    if found is None:
-        return None
-    if found.body_hash != _digest(request):
-        raise RequestIdReused
-    return method.answer.FromString(found.answer)
 
 
 def _least_revision(method: Method) -> Callable[[Any], str] | None:
@@ -309,20 +281,6 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
     details = (("grpc-status-details-bin", status.SerializeToString()),)
     await context.abort(code, status.message, details)
-
-
-def without_secrets(answer: Message) -> bytes:
-    """Return the answer as it may be kept: without the fields that are marked as secret."""
-    kept = type(answer)()
-    kept.CopyFrom(answer)
-    for field in answer.DESCRIPTOR.fields:
-        if field.GetOptions().debug_redact:
-            kept.ClearField(field.name)
-    return kept.SerializeToString()
-
-
-def _digest(request: Message) -> str:
-    return hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _log_call(by: Caller | None, outcome: tuple[str, str], seconds: float) -> None:
