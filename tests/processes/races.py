@@ -102,8 +102,10 @@ def switching_off(arena: Arena) -> Outcome:
     workspace = arena.workspace(ann).id
     shown = arena.call(ann, "invitations.GetInviteCode", invitations_pb2.GetInviteCodeRequest(workspace_id=workspace))
     request = invitations_pb2.JoinByCodeRequest(code=shown.code)
-    for process in range(2):
-        arena.call(arena.user(), "invitations.JoinByCode", request, process=process)
+    early = [arena.user(), arena.user()]
+    arena.settle()
+    for process, user in enumerate(early):
+        arena.call(user, "invitations.JoinByCode", request, process=process)
     off = invitations_pb2.RotateInviteCodeRequest(workspace_id=workspace, disable=True)
     others = [(f"{workspace}-{number}", "invitations.JoinByCode", request) for number in range(arena.callers - 1)]
     late = len(others) // 2

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, update
 
-from wsauthz.replica import replica, writing
+from wsauthz.replica import following, replica, writing
 from wsauthz.store import deadlines, invitations, invite_codes, postgresql, revisions, tables, workspaces
 
 _HESITATION_SECONDS: Final = 0.005
@@ -40,6 +40,9 @@ def lock() -> None:
     def as_it_is(held: Any, _connection: Any, _revision: Any) -> Any:
         return held.facts, held.rules
 
+    async def deaf(_: Any) -> None:
+        """Listen for nothing: one would be told of a revision before its changes are there, and go on without them."""
+
     record = revisions.record
 
     def record_late(*arguments: Any) -> None:
@@ -48,8 +51,10 @@ def lock() -> None:
 
     put(revisions, "advance", advance_and_let_go)
     put(revisions, "record", record_late)
+    put(following.Follower, "_listen", deaf)
     put(writing, "_caught_up", as_it_is)
-    put(writing, "needs_reload", lambda *_: True)
+    for module in (replica, writing):  # a revision may have been read before its changes: read everything every time
+        put(module, "needs_reload", lambda *_: True)
 
 
 def invitation() -> None:
