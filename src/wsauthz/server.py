@@ -167,7 +167,7 @@ class Server:
             UserService(),
             ProfileService(self.policy),
             OrganizationService(pages),
-            WorkspaceService(pages, metrics),
+            WorkspaceService(pages),
             WorkspaceStateService(pages),
             SettingsService(),
             ProviderService(),

@@ -36,7 +36,11 @@ def why_not_add(model: Tenancy, actor: str, place: PlaceKey, user: str, terms: M
     """Return why AddMember is refused."""
     reasons = why_not_offer(model, actor, place, terms)
     row = model.member(place, user) if not reasons else None
-    return {"ALREADY_MEMBER"} if row is not None and not model.is_expired(row) else reasons
+    if row is not None and not model.is_expired(row):
+        return {"ALREADY_MEMBER"}
+    roof = model.roof(place) if not reasons else None
+    above = model.member(roof, user) if roof is not None and roof != place else None
+    return reasons | ({"MEMBERSHIP_INACTIVE"} if above is not None and not above["is_active"] else set())
 
 
 def why_not_say(model: Tenancy, place: PlaceKey, terms: Mapping[str, Any]) -> Reasons:
@@ -190,7 +194,7 @@ def why_not_leave(model: Tenancy, actor: str, place: PlaceKey) -> Reasons:
 def remove(model: Tenancy, actor: str, place: PlaceKey, user: str) -> None:
     """End a membership; of an organization: those in its workspaces, too."""
     going = [(where, model.member(where, user)) for where in _with(model, place, user)]
-    stuck = [where for where, row in going if row is not None and actor == user and not could_leave(model, row)]
+    stuck = [where for where, row in going if row is not None and actor == user and not may_return(model, row)]
     for where, row in going:
         pass_on(model, where, user)
         if row is not None:
@@ -198,11 +202,16 @@ def remove(model: Tenancy, actor: str, place: PlaceKey, user: str) -> None:
     revoke_unsendable(model, user, place)
 
 
-def could_leave(model: Tenancy, row: Mapping[str, Any]) -> bool:
-    """Tell whether somebody could end a membership by itself; what ends otherwise is no way back in by a code."""
+def may_return(model: Tenancy, row: Mapping[str, Any]) -> bool:
+    """Tell whether a code lets somebody in again, who could have left by itself and would not have more than before."""
     place, user = place_of(row), row["user_id"]
     if not counts(row, time.time()):
         return False
+    if place[0] != "platform":
+        joined_as = model.policy.catalog["defaults"][place[0]]
+        unlimited = row["modules"] is None and row["expires_at"] is None
+        if not unlimited or model.rank_of(row["role"]) < model.rank_of(joined_as):
+            return False
     free = place[0] == "platform" or is_deactivated(model, user)
     return free or model.ask(user, place, f"{place[0]}/leave").allowed
 
@@ -247,7 +256,7 @@ def transfer(model: Tenancy, place: PlaceKey, user: str) -> None:
     before = model.owner(place) or ""
     defaults = model.policy.catalog["defaults"]
     model.workspaces[place[1]]["owner_user_id"] = user
-    give_role(model, model.memberships[place, user], defaults["creator"])
+    give_role(model, model.memberships[place, user], defaults["creator"], modules=None, expires_at=None)
     if (former := model.member(place, before)) is not None:
         give_role(model, former, defaults["former_owner"])
     revoke_unsendable(model, before, place)
@@ -272,7 +281,7 @@ def delete_account(model: Tenancy, user: str) -> tuple[bool, int, int, int]:
         if who == user and place[0] == "organization" and _owns_alone(model, place, row)
     ]
     existed = user in model.users or any(who == user for _, who in model.memberships)
-    stuck = [place for (place, who), row in model.memberships.items() if who == user and not could_leave(model, row)]
+    stuck = [place for (place, who), row in model.memberships.items() if who == user and not may_return(model, row)]
     for place in organizations:
         model.delete_organization(place[1])
     transferred = [place for place in _owned(model, user) if _leave_to_heir(model, place, user)]

@@ -154,7 +154,14 @@ def why_not_set_modules(model: Tenancy, actor: str, place: PlaceKey, modules: li
     if modules == own(model, place)["modules"]:
         return set()
     parent = above(model, place)
-    return why_not_modules(model, parent if parent[0] == "workspace" else None, place, modules)
+    if parent[0] != "workspace":
+        return why_not_modules(model, None, place, modules)
+    reasons = why_not_modules(model, parent, place, modules)
+    added = set(modules) - set(own(model, place)["modules"])
+    is_something = any(model.nodes(actor, parent, module) for module in model.policy.catalog["modules"])
+    if is_something and not all(model.nodes(actor, parent, module) for module in added):
+        reasons.add("ROLE_CEILING")
+    return reasons
 
 
 def why_not_configure(model: Tenancy, actor: str, place: PlaceKey, module: str) -> Reasons:

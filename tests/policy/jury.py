@@ -135,8 +135,12 @@ def meaning(rules: Ruleset) -> object:
     for name, given in roles.items():
         if "workspace" not in rules.catalog.roles[name].places:
             given[0] = frozenset(right for right in given[0] if not right.needs_plan)
-    # A permission comes with a role, so what every role gives it need not give.
-    common = frozenset[Right].intersection(*(given[0] for given in roles.values()))
+    # A permission comes with a role, so what every role gives, or denies, it need not give.
+    common = {
+        right
+        for right in frozenset[Right].union(*(given[0] for given in roles.values()))
+        if all({right, right._replace(allows=False)} & given[0] for given in roles.values())
+    }
     permissions = [_given(rules, own, permission(name)) for name in rules.catalog.permissions]
     for given in permissions:
         given[0] -= common

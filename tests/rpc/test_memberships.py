@@ -439,6 +439,25 @@ def test_a_deactivated_member_has_nothing_until_activated(dam: Tenants) -> None:
     assert dam.reason(member, workspace) == ""
 
 
+def test_nobody_is_added_whom_the_organization_has_deactivated(dam: Tenants) -> None:
+    owner = dam.user()
+    organization = dam.organization(owner).id
+    first, second = (dam.workspace(owner, name, organization_id=organization).id for name in ("First", "Second"))
+    user = dam.member(owner, first)
+    asleep = pb.UpdateMemberRequest(organization_id=organization, user_id=user, is_active=False)
+    asleep.update_mask.paths.append("is_active")
+    dam.client(owner).memberships.UpdateMember(asleep)
+    client = dam.client(owner).memberships
+    refused = refusal(client.AddMember, pb.AddMemberRequest(workspace_id=second, user_id=user))
+    assert (refused.code, refused.reason) == (DENIED, "MEMBERSHIP_INACTIVE")
+    request = pb.AddMemberByEmailRequest(workspace_id=second, email=f"{user}@example.com")
+    assert refusal(client.AddMemberByEmail, request).reason == "MEMBERSHIP_INACTIVE"
+    assert dam.reason(user, second) == "NOT_A_MEMBER"
+    asleep.is_active = True
+    client.UpdateMember(asleep)
+    assert client.AddMember(pb.AddMemberRequest(workspace_id=second, user_id=user)).membership.role == "member"
+
+
 @pytest.mark.parametrize("paths", [(), ("user_id",), ("nonsense",), ("role", "id"), ("*",)])
 def test_a_mask_names_what_may_change(dam: Tenants, paths: tuple[str, ...]) -> None:
     owner = dam.user()

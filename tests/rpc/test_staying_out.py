@@ -1,4 +1,4 @@
-"""Whoever is barred, deactivated or past its time gets rid of that by no way out: it does not come back by a code."""
+"""Nobody gets rid of a limit by going: whoever is barred, deactivated, past its time or limited rejoins by no code."""
 
 import time
 from collections.abc import Iterator
@@ -11,9 +11,15 @@ import pytest
 from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tenants import OPERATOR, Tenants
 from tests.serving import attempt
-from wsauthz.v1 import authorization_pb2, invitations_pb2, memberships_pb2, users_pb2
+from wsauthz.v1 import authorization_pb2, invitations_pb2, memberships_pb2, places_pb2, users_pb2
 
 WAYS_OUT = ("leaving the organization", "deleting the account", "having it deleted")
+LIMITS: dict[str, dict[str, Any]] = {
+    "of some modules": {"modules": places_pb2.ModuleList(modules=["dam"])},
+    "of no module": {"modules": places_pb2.ModuleList()},
+    "with an end": {"expires_at": datetime.now(UTC) + timedelta(days=1)},
+    "below the default role": {"role": "viewer"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +48,23 @@ def test_who_could_leave_may_come_back(default: Tenants, way_out: str) -> None:
     user = default.member(owner, workspace)
     go(default, user, organization, way_out)
     assert joining(default, owner, user, workspace) == ""
+
+
+@pytest.mark.parametrize("way_out", ["leaving the workspace", *WAYS_OUT])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_whose_membership_is_limited_gets_no_unlimited_one_by_leaving(
+    default: Tenants, limit: str, way_out: str
+) -> None:
+    owner = default.user()
+    organization = default.organization(owner).id
+    workspace = default.workspace(owner, organization_id=organization).id
+    user = default.member(owner, workspace, **LIMITS[limit])
+    if way_out == "leaving the workspace":
+        default.client(user).memberships.Leave(memberships_pb2.LeaveRequest(workspace_id=workspace))
+    else:
+        go(default, user, organization, way_out)
+    assert joining(default, owner, user, workspace) == "REMOVED"
+    default.client(owner).memberships.AddMember(memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=user))
 
 
 def test_a_deactivated_account_was_barred_from_nowhere(default: Tenants) -> None:

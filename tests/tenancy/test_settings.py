@@ -5,6 +5,7 @@ from wsauthz.model.errors import (
     InvalidArgument,
     ModuleNotInParent,
     ModuleNotInPlan,
+    RoleCeiling,
     UnknownModule,
     WorkspaceNotFound,
 )
@@ -12,8 +13,8 @@ from wsauthz.model.workspaces import Workspace
 from wsauthz.tenancy import settings
 
 
-def set_modules(world: World, workspace: Workspace, *modules: str) -> tuple[str, ...]:
-    return world.write("ann", settings.set_modules, workspace_id=workspace.id, module_list=modules).modules
+def set_modules(world: World, workspace: Workspace, *modules: str, by: str = "ann") -> tuple[str, ...]:
+    return world.write(by, settings.set_modules, workspace_id=workspace.id, module_list=modules).modules
 
 
 @pytest.mark.req("REQ-090")
@@ -48,6 +49,20 @@ def test_a_childs_modules_lie_within_its_parents_and_narrow_with_them(dam: World
     assert dam.replica.facts.places[key(child)].own_modules == frozenset({"dam", "analytics"})
     with pytest.raises(ModuleNotInParent):
         set_modules(dam, child, "analytics")
+
+
+def test_who_is_limited_in_the_parent_adds_no_other_modules_to_its_child(dam: World) -> None:
+    parent = dam.workspace("ann", module_list=["dam", "analytics"])
+    dam.add("ann", parent, dam.user("bob"), role="admin", modules=("dam",))
+    child = dam.child("bob", parent)
+    assert child.modules == ("dam",)
+    with pytest.raises(RoleCeiling):
+        set_modules(dam, child, "dam", "analytics", by="bob")
+    assert set_modules(dam, child, "dam", "analytics", by="ann") == ("dam", "analytics")
+    assert set_modules(dam, child, "analytics", by="bob") == ("analytics",)  # what is there may stay, and go
+    stranger = dam.user("cleo")
+    dam.add("bob", child, stranger, role="admin")
+    assert set_modules(dam, child, "analytics", "dam", by=stranger) == ("analytics", "dam")
 
 
 def test_modules_lie_within_the_effective_plan(dam: World) -> None:

@@ -431,7 +431,7 @@ class InvitationEmailMismatch(PermissionDenied):
 
 
 class Removed(PermissionDenied):
-    """Somebody removed by another does not come back by a join code."""
+    """Somebody removed by another, or who left a limited membership, does not come back by a join code."""
 
     reason = "REMOVED"
 
@@ -440,12 +440,12 @@ class Removed(PermissionDenied):
 
 
 class MembershipInactive(PermissionDenied):
-    """A deactivated member does not come back by joining or accepting."""
+    """A deactivated member does not come back by joining or accepting, nor into a workspace by being added there."""
 
     reason = "MEMBERSHIP_INACTIVE"
 
-    def __init__(self) -> None:
-        super().__init__("Your membership is deactivated")
+    def __init__(self, message: str = "Your membership is deactivated") -> None:
+        super().__init__(message)
 
 
 class MembershipExpired(PermissionDenied):

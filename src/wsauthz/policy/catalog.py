@@ -98,6 +98,10 @@ class Catalog:
     answers: Mapping[Reason, Answer]
     subject_types: tuple[str, ...]
 
+    def default_role(self, kind: str) -> str:
+        """Return the role of those who come into a kind of place without having been given one."""
+        return self.default_organization_role if kind == "organization" else self.default_workspace_role
+
     def answer(self, reason: Reason) -> Answer:
         """Return what Check, which has no guard, gives for a reason."""
         return self.answers.get(reason) or DEFAULT_ANSWERS[reason]

@@ -17,6 +17,7 @@ from wsauthz.replica.replica import Replica, needs_reload
 from wsauthz.store import audit, revisions
 from wsauthz.store.database import Connection
 from wsauthz.store.revisions import Change, Revision
+from wsauthz.tenancy.tally import Tally
 from wsauthz.tenancy.transaction import AuditNote, Caller, Transaction, audit_entry
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Written(Generic[T]):
 
     answer: T
     revision: Revision
+    tally: Tally
 
 
 class _Unchanged(Exception):
@@ -67,7 +69,7 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
             tx, answer = _transact(replica, by, work)
     except _Unchanged as unchanged:
         _finish(replica, unchanged.tx)
-        return Written(answer=unchanged.answer, revision=unchanged.revision)
+        return Written(answer=unchanged.answer, revision=unchanged.revision, tally=unchanged.tx.tally)
     changes = [Change(revision=tx.revision.value, kind=kind, values=values) for kind, values in tx.changes]
     if needs_reload(changes, tx.revision, replica.revision):
         replica.load()
@@ -76,7 +78,7 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
         if replica.revision.value < tx.revision.value:
             replica.catch_up()  # older facts were put in place while this was committed
     _finish(replica, tx)
-    return Written(answer=answer, revision=tx.revision)
+    return Written(answer=answer, revision=tx.revision, tally=tx.tally)
 
 
 def audit_refusal(replica: Replica, by: Caller, reason: str, attempts: int) -> None:

@@ -38,8 +38,6 @@ class InvitationService:
         except Refused:
             self.metrics.invitations["refused"] += 1
             raise
-        self.metrics.invitations["created"] += 1
-        self.metrics.invitations["replaced"] += sent.replaced
         return message(pb.CreateInvitationResponse, sent)
 
     def GetInvitation(self, request: pb.GetInvitationRequest, reading: Reading) -> pb.GetInvitationResponse:
@@ -65,8 +63,7 @@ class InvitationService:
         """Kill a pending invitation."""
         workspace_id = fields.identifier(request, "workspace_id")
         invitation_id = fields.identifier(request, "invitation_id")
-        invitation, is_new = invitations.revoke(tx, workspace_id=workspace_id, invitation_id=invitation_id)
-        self.metrics.invitations["revoked"] += is_new
+        invitation = invitations.revoke(tx, workspace_id=workspace_id, invitation_id=invitation_id)
         return pb.RevokeInvitationResponse(invitation=message(pb.Invitation, invitation))
 
     def AcceptInvitation(self, request: pb.AcceptInvitationRequest, tx: Transaction) -> pb.AcceptInvitationResponse:
@@ -78,6 +75,5 @@ class InvitationService:
             self.metrics.joins[_WAY, refused.reason.lower()] += 1
             self.metrics.invitations["refused"] += 1
             raise
-        self.metrics.joins[_WAY, "already_member" if joined.already_member else "joined"] += 1
-        self.metrics.invitations["accepted"] += 1
+        tx.tally.joins[_WAY, "already_member" if joined.already_member else "joined"] += 1
         return message(pb.AcceptInvitationResponse, joined)

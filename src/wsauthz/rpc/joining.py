@@ -50,7 +50,7 @@ class JoiningService:
             self.metrics.joins[way, refused.reason.lower()] += 1
             raise
         if isinstance(outcome, joining.Selection):
-            self.metrics.joins[way, "select_workspace"] += 1
+            tx.tally.joins[way, "select_workspace"] += 1
             return pb.JoinByCodeResponse(select_workspace=message(pb.SelectWorkspace, outcome))
-        self.metrics.joins[way, "already_member" if outcome.already_member else "joined"] += 1
+        tx.tally.joins[way, "already_member" if outcome.already_member else "joined"] += 1
         return pb.JoinByCodeResponse(joined=message(pb.JoinedWorkspace, outcome))

@@ -3,7 +3,6 @@
 import json
 from typing import Any, Final
 
-from wsauthz.metrics import Metrics
 from wsauthz.model.identifiers import check_id
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message
@@ -21,9 +20,8 @@ _CHANGEABLE: Final = (*WORKSPACE_TEXTS, BRANDING, FEATURES)
 class WorkspaceService:
     """Creates, shows, changes, deletes and lists workspaces."""
 
-    def __init__(self, pages: Pages, metrics: Metrics) -> None:
+    def __init__(self, pages: Pages) -> None:
         self.pages = pages
-        self.metrics = metrics
 
     def CreateWorkspace(self, request: pb.CreateWorkspaceRequest, tx: Transaction) -> pb.CreateWorkspaceResponse:
         """Create a root workspace."""
@@ -60,7 +58,6 @@ class WorkspaceService:
         workspace_id = fields.identifier(request, "workspace_id")
         values = {path: _wanted(request.workspace, path) for path in fields.mask(request, _CHANGEABLE)}
         workspace, is_stale = workspaces.update(tx, workspace_id=workspace_id, values=values)
-        self.metrics.analysis_resets += is_stale
         return pb.UpdateWorkspaceResponse(workspace=message(pb.Workspace, workspace), analysis_reset=is_stale)
 
     def DeleteWorkspace(self, request: pb.DeleteWorkspaceRequest, tx: Transaction) -> pb.DeleteWorkspaceResponse:

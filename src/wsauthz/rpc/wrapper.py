@@ -35,6 +35,7 @@ from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.refusals import RefusalBudget
 from wsauthz.rpc.replays import LONGEST_REQUEST_ID
 from wsauthz.rpc.workers import Workers
+from wsauthz.tenancy.tally import Tally
 from wsauthz.tenancy.transaction import Caller, Transaction
 
 _log = logging.getLogger(__name__)
@@ -208,9 +209,15 @@ class Wrapper:
             return response
 
         written = writing.write(self.replica, by, work)
+        self._count(written.tally)
         if not written.answer.revision:
             written.answer.revision = written.revision.token
         return written.answer
+
+    def _count(self, tally: Tally) -> None:
+        self.metrics.joins.update(tally.joins)
+        self.metrics.invitations.update(tally.invitations)
+        self.metrics.analysis_resets += tally.analysis_resets
 
     def _replay(self, method: Method, request: Any, by: Caller, refused: Refused) -> Any:
         """Give the first answer to a request that was carried out before and would be refused now; else refuse."""

@@ -75,13 +75,15 @@ def revoke(connection: Connection, invitation_id: str, *, now: datetime) -> bool
     return True
 
 
-def revoke_in(connection: Connection, workspace_ids: Iterable[str], *, now: datetime) -> None:
-    """Revoke every open invitation to the workspaces and forget the tokens."""
+def revoke_in(connection: Connection, workspace_ids: Iterable[str], *, now: datetime) -> int:
+    """Revoke every open invitation to the workspaces, forget the tokens, and return how many were open."""
+    revoked = 0
     for ids in rows.batches(workspace_ids):
         of_these = select(invitations.c.id).where(invitations.c.workspace_id.in_(ids))
         connection.execute(delete(invitation_tokens).where(invitation_tokens.c.invitation_id.in_(of_these)))
         still_open = update_rows(invitations).where(invitations.c.workspace_id.in_(ids), _OPEN)
-        connection.execute(still_open.values(revoked_at=now, updated_at=now))
+        revoked += connection.execute(still_open.values(revoked_at=now, updated_at=now)).rowcount
+    return revoked
 
 
 def accept(connection: Connection, invitation_id: str, *, accepted_by: str, now: datetime) -> bool:

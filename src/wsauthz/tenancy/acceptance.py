@@ -106,6 +106,7 @@ def accept(tx: Transaction, *, token: str) -> Joined:
     # The one statement that decides who was first, whatever has been read before.
     if not invitation_rows.accept(tx.connection, invitation.id, accepted_by=tx.actor, now=tx.now):
         raise InvitationUsed
+    tx.tally.invitations["accepted"] += 1
     if present is not None and not already_member:
         close(tx, present, replaced=True)
     ensure_organization_member(tx, place, tx.actor)

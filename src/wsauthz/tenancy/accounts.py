@@ -12,7 +12,7 @@ from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
 from wsauthz.tenancy import ceiling, deletion, owners
-from wsauthz.tenancy.enrolment import could_leave, described, enrol
+from wsauthz.tenancy.enrolment import described, enrol, may_return
 from wsauthz.tenancy.ownership import give_role
 from wsauthz.tenancy.places import organization_of
 from wsauthz.tenancy.transaction import Transaction
@@ -137,17 +137,18 @@ def _revoke_invitations(tx: Transaction, user_id: str, user: User | None) -> int
     for invitation in revoked:
         place: PlaceKey = ("workspace", invitation.workspace_id)
         tx.audit("invitation", invitation.id, place, after={"revoked": True, "invited_by": invitation.invited_by})
+    tx.tally.invitations["revoked"] += len(revoked)
     return len(revoked)
 
 
 def _close_memberships(tx: Transaction, user_id: str) -> int:
     """End what memberships are left, and return how many.
 
-    Nobody removed the user, so nothing keeps it out later - but where it could not have left by itself: an account
-    that is made anew is no way back in by a code.
+    Nobody removed the user, so nothing keeps it out later - but where it may not return by a code: an account that is
+    made anew is no way around that.
     """
     left = membership_rows.of_user(tx.connection, user_id)
-    out = {each.id for each in left if not could_leave(tx, each)}
+    out = {each.id for each in left if not may_return(tx, each)}
     membership_rows.remove(tx.connection, out, now=tx.now, removed_by=tx.actor)
     membership_rows.remove(tx.connection, (each.id for each in left if each.id not in out), now=tx.now)
     for membership in left:

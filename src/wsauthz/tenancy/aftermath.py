@@ -34,13 +34,12 @@ def facts_after(tx: Transaction, user: str, at: Place) -> Facts:
     return facts
 
 
-def revoke_unsendable(tx: Transaction, user: str, places: Iterable[PlaceKey]) -> int:
+def revoke_unsendable(tx: Transaction, user: str, places: Iterable[PlaceKey]) -> None:
     """Revoke the user's pending invitations to the places, and to those below, that it could no longer send.
 
-    Call it after the changes are recorded; returns how many went.
+    Call it after the changes are recorded.
     """
     roots = set(places)
-    revoked = 0
     for invitation in invitation_rows.pending_by(tx.connection, user, now=tx.now):
         at = tx.facts.places.get(("workspace", invitation.workspace_id))
         if at is None or not any(place.key in roots for place in at.chain):
@@ -48,8 +47,7 @@ def revoke_unsendable(tx: Transaction, user: str, places: Iterable[PlaceKey]) ->
         if not _could_send(facts_after(tx, user, at), tx.rules, tx.now, invitation):
             invitation_rows.revoke(tx.connection, invitation.id, now=tx.now)
             tx.audit("invitation", invitation.id, at.key, after={"revoked": True, "invited_by": user})
-            revoked += 1
-    return revoked
+            tx.tally.invitations["revoked"] += 1
 
 
 def may_send(facts: Facts, rules: Ruleset, now: datetime, invitation: Invitation) -> bool:

@@ -27,7 +27,7 @@ def delete_workspaces(tx: Transaction, tops: Iterable[Place], *, along_with: str
         return 0
     tx.scheduler.unschedule(tx.connection, list(going))  # all: clearing a schedule may have failed there before
     membership_rows.remove_in(tx.connection, going, now=tx.now)
-    invitation_rows.revoke_in(tx.connection, going, now=tx.now)
+    tx.tally.invitations["revoked"] += invitation_rows.revoke_in(tx.connection, going, now=tx.now)
     invite_code_rows.remove(tx.connection, going)
     workspace_rows.delete(tx.connection, going, now=tx.now)
     for each, place in going.items():

@@ -9,9 +9,11 @@ from wsauthz.model.errors import LimitReached
 from wsauthz.model.identifiers import new_id
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
+from wsauthz.policy import terms
 from wsauthz.policy.decision import decide
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
+from wsauthz.tenancy import ceiling
 from wsauthz.tenancy.places import organization_of
 from wsauthz.tenancy.transaction import Transaction
 
@@ -63,10 +65,9 @@ def enrol(
 def close(tx: Transaction, membership: Membership, *, replaced: bool = False) -> None:
     """Remove a membership; the row stays, and says who removed the user if that was somebody else.
 
-    What the user could not have left by itself, because it is deactivated, expired or barred there, counts as removed,
-    too: leaving the organization above must be no way back in by a code.
+    What the user may not come back to by a code counts as removed, too.
     """
-    is_free = replaced or (membership.user_id == tx.actor and could_leave(tx, membership))
+    is_free = replaced or (membership.user_id == tx.actor and may_return(tx, membership))
     removed_by = None if is_free else tx.actor
     values = {"deleted_at": tx.now, "removed_by": removed_by, "updated_at": tx.now}
     membership_rows.update(tx.connection, membership.id, values)
@@ -76,7 +77,22 @@ def close(tx: Transaction, membership: Membership, *, replaced: bool = False) ->
     tx.audit("membership", closed.id, closed.place, before=before, after={"deleted": True})
 
 
-def could_leave(tx: Transaction, membership: Membership) -> bool:
+def may_return(tx: Transaction, membership: Membership) -> bool:
+    """Tell whether the user, once gone, may come back by a code.
+
+    Not where it could not have left by itself: leaving the organization above or deleting the account must be no way
+    around that. Nor where a code would give it more than it had: a higher role, modules it lacked, or no end.
+    """
+    rules, kind = tx.rules, membership.place[0]
+    own, given = (
+        ceiling.rank_of(rules, rules.close({terms.role(role)}))
+        for role in (membership.role, rules.catalog.default_role(kind))
+    )
+    is_limited = membership.modules is not None or membership.expires_at is not None or own < given
+    return _could_leave(tx, membership) and (kind == "platform" or not is_limited)
+
+
+def _could_leave(tx: Transaction, membership: Membership) -> bool:
     """Tell whether its user could end the membership by itself: not where it is deactivated, expired or barred.
 
     That an account is deactivated bars it from nowhere, and nobody leaves the platform.

@@ -32,8 +32,6 @@ class Sent:
     invitation: Invitation
     token: str = field(repr=False)
     """For the invited address alone; nobody sees it again."""
-    replaced: int
-    """How many earlier ones died."""
 
 
 def create(
@@ -81,11 +79,12 @@ def create(
         created_at=tx.now,
         updated_at=tx.now,
     )
-    replaced = _replace(tx, invitation)
+    _replace(tx, invitation)
     token = secrets.token_hex(_TOKEN_BYTES)
     invitation_rows.add(tx.connection, invitation, token_hash=token_hash(token))
     tx.audit("invitation", invitation.id, place, after=_described(invitation))
-    return Sent(invitation=invitation, token=token, replaced=replaced)
+    tx.tally.invitations["created"] += 1
+    return Sent(invitation=invitation, token=token)
 
 
 def list_(
@@ -108,8 +107,8 @@ def list_(
     return found[:limit], len(found) > limit
 
 
-def revoke(tx: Transaction, *, workspace_id: str, invitation_id: str) -> tuple[Invitation, bool]:
-    """Kill the invitation; return it, and whether that was still to be done.
+def revoke(tx: Transaction, *, workspace_id: str, invitation_id: str) -> Invitation:
+    """Kill the invitation, unless it is dead, and return it.
 
     Raises:
         InvitationNotFound: the workspace has none with the id. InvitationUsed: it was accepted.
@@ -121,10 +120,11 @@ def revoke(tx: Transaction, *, workspace_id: str, invitation_id: str) -> tuple[I
     if invitation.accepted:
         raise InvitationUsed
     if not invitation_rows.revoke(tx.connection, invitation_id, now=tx.now):
-        return invitation, False
+        return invitation
     place: PlaceKey = ("workspace", workspace_id)
     tx.audit("invitation", invitation_id, place, before=_described(invitation), after={"revoked": True})
-    return replace(invitation, revoked_at=tx.now, updated_at=tx.now), True
+    tx.tally.invitations["revoked"] += 1
+    return replace(invitation, revoked_at=tx.now, updated_at=tx.now)
 
 
 def token_hash(token: str) -> str:
@@ -142,14 +142,14 @@ def _expiry(tx: Transaction, wanted: datetime | None) -> datetime:
     return wanted
 
 
-def _replace(tx: Transaction, new: Invitation) -> int:
-    """Kill the earlier pending invitations of the address; return how many there were."""
+def _replace(tx: Transaction, new: Invitation) -> None:
+    """Kill the earlier pending invitations of the address."""
     place: PlaceKey = ("workspace", new.workspace_id)
     earlier = invitation_rows.pending_to(tx.connection, new.workspace_id, new.email, now=tx.now)
     for each in earlier:
         invitation_rows.revoke(tx.connection, each.id, now=tx.now)
         tx.audit("invitation", each.id, place, before=_described(each), after={"replaced_by": new.id})
-    return len(earlier)
+    tx.tally.invitations["replaced"] += len(earlier)
 
 
 def _described(invitation: Invitation) -> Mapping[str, Any]:

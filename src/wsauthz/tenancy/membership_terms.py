@@ -56,7 +56,7 @@ def _check(catalog: Catalog, now: datetime, kind: str, values: Mapping[str, Any]
 
 def _check_role(catalog: Catalog, role: str, kind: str) -> str:
     if not role:
-        return catalog.default_organization_role if kind == "organization" else catalog.default_workspace_role
+        return catalog.default_role(kind)
     found = catalog.roles.get(role)
     if found is None or not found.assignable or kind not in found.places:
         raise UnknownRole(role, kind)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
-from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound, RoleCeiling
+from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound, MembershipInactive, RoleCeiling
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.facts import Place
@@ -39,7 +39,7 @@ def add(tx: Transaction, *, place: PlaceKey, user_id: str, **values: Any) -> Mem
         PlaceSuspended, PlaceInactive: nobody may be added now. UnknownRole, UnknownPermission, UnknownModule,
         InvalidArgument: it is not what a membership may say. RoleCeiling: it is more than the actor holds, or the user
         ranks above the actor. AlreadyMember: the user has a live membership, be it a deactivated one.
-        LimitReached: the place is full.
+        MembershipInactive: its membership of the organization is deactivated. LimitReached: the place is full.
 
     """
     offer = _offer(tx, place, values)
@@ -150,10 +150,16 @@ def _offer(tx: Transaction, place: PlaceKey, values: Mapping[str, Any]) -> Mappi
 
 
 def _check_reach(tx: Transaction, place: PlaceKey, user: str, expired: Membership | None) -> None:
-    """Return unless the user ranks above the actor, by a role from above, ownership or the expired membership.
+    """Return unless the organization shut the user out, or it ranks above the actor.
 
-    A membership can take away, too: by a role that rules deny things to.
+    That may be by a role from above, ownership or the expired membership. A membership can take away, too: by a role
+    that rules deny things to.
     """
+    organization_id = places.organization_of(tx.facts.places[place])
+    if organization_id is not None and place[0] != "organization":
+        above = membership_rows.find(tx.connection, ("organization", organization_id), user)
+        if above is not None and not above.is_active:
+            raise MembershipInactive("This user's membership of the organization is deactivated")
     at, now, role = tx.facts.places[place], tx.now.timestamp(), expired.role if expired else ""
     ceiling.check_touch(tx.facts, tx.rules, now, actor=tx.actor, at=at, user=user, role=role)
 

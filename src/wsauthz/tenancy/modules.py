@@ -61,6 +61,24 @@ def for_child(tx: Transaction, parent: Place, modules: tuple[str, ...] | None) -
     return found
 
 
+def check_added(tx: Transaction, above: Place | None, modules: Iterable[str]) -> None:
+    """Return if the actor may give a workspace these modules of the place above.
+
+    Who is limited to some modules there does not get around that below; who is nothing there is held to the place only.
+
+    Raises:
+        RoleCeiling: the actor holds something above, but not in one of the modules.
+
+    """
+    if above is None or above.key[0] != "workspace":
+        return
+    if not held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, above, None):
+        return
+    for module in modules:
+        if not _holds(tx, above, module):
+            raise RoleCeiling(f"You do not hold the module {module!r} in the workspace above")
+
+
 def _holds(tx: Transaction, at: Place, module: str) -> bool:
     return bool(held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, at, module))
 

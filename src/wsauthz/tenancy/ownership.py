@@ -21,7 +21,7 @@ from wsauthz.tenancy.transaction import Reading, Transaction
 def transfer(tx: Transaction, *, workspace_id: str, user_id: str) -> tuple[Workspace, Membership]:
     """Make a member the primary owner; return the workspace and the new owner's membership.
 
-    That one gets the catalog's creator role; the former owner's, if there is one, what the catalog has for it.
+    That one gets the catalog's creator role without limits; the former owner's what the catalog has for it.
 
     Raises:
         WorkspaceNotFound: there is none. Denied: the actor is neither the primary owner nor the platform.
@@ -42,7 +42,7 @@ def transfer(tx: Transaction, *, workspace_id: str, user_id: str) -> tuple[Works
     if len(tx.facts.owned.get(user_id, ())) >= catalog.workspaces_per_owner:
         raise LimitReached("workspaces_per_owner", catalog.workspaces_per_owner)
     workspace = owners.pass_on(tx, at, user_id)
-    membership = give_role(tx, membership, catalog.creator_role)
+    membership = give_role(tx, membership, catalog.creator_role, modules=None, expires_at=None)
     if former is not None:
         left = membership_rows.find(tx.connection, place, former)
         if left is not None:

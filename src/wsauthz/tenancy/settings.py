@@ -14,6 +14,7 @@ def set_modules(tx: Transaction, *, workspace_id: str, module_list: Sequence[str
     Raises:
         WorkspaceNotFound: there is none. UnknownModule: the catalog lacks one. InvalidArgument: one is named twice.
         ModuleNotInParent: the place above lacks one. ModuleNotInPlan: the plan limits modules and lacks one.
+        RoleCeiling: the actor is limited to other modules in the workspace above.
 
     """
     workspace = live(tx, workspace_id)
@@ -22,5 +23,6 @@ def set_modules(tx: Transaction, *, workspace_id: str, module_list: Sequence[str
         return workspace
     at = places.find(tx.facts, ("workspace", workspace_id))
     modules.check_available(tx, at.parent, at, wanted)
+    modules.check_added(tx, at.parent, [module for module in wanted if module not in workspace.modules])
     before, after = {"modules": list(workspace.modules)}, {"modules": list(wanted)}
     return change(tx, workspace, {"modules": wanted}, before=before, after=after)

@@ -18,6 +18,7 @@ from wsauthz.store.audit import AuditEntry
 from wsauthz.store.database import Connection
 from wsauthz.store.revisions import Revision
 from wsauthz.store.scheduler import NoScheduler, Scheduler
+from wsauthz.tenancy.tally import Tally
 
 T = TypeVar("T")
 
@@ -68,6 +69,7 @@ class Transaction:
     notes: list[AuditNote] = field(default_factory=list)
     later: list[Callable[[Connection], None]] = field(default_factory=list)
     scheduler: Scheduler = field(default_factory=NoScheduler)
+    tally: Tally = field(default_factory=Tally)
 
     def afterwards(self, work: Callable[[Connection], None]) -> None:
         """Have work done in a transaction of its own once this one has ended well, whether or not it changed anything.

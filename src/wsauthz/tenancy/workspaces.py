@@ -128,6 +128,7 @@ def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> 
     if not wanted:
         return workspace, False
     is_stale = "name" in wanted or "domain" in wanted
+    tx.tally.analysis_resets += is_stale
     if is_stale:
         wanted["analysis_epoch"] = workspace.analysis_epoch + 1
     before = {"restricted": _is_restricted(workspace.settings.features)}

@@ -80,7 +80,8 @@ class MembershipServiceServicer:
 
     def AddMember(self, request, context):
         """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
-        ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION.
+        ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
+        deactivated the user's membership.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +124,8 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Leave(self, request, context):
-        """Removes the actor itself; asks workspace/leave or organization/leave.
+        """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
+        time, or is below what a code would give, does not come back by a code (REMOVED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,8 @@ class MembershipServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MembershipServiceAsyncStub: ...
     AddMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberRequest, _memberships_pb2.AddMemberResponse]
     """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
-    ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION.
+    ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
+    deactivated the user's membership.
     """
     AddMemberByEmail: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberByEmailRequest, _memberships_pb2.AddMemberByEmailResponse]
     """The same by a verified email address, with the outcome as data."""
@@ -52,7 +53,9 @@ class MembershipServiceStub:
     comes before LAST_OWNER.
     """
     Leave: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.LeaveRequest, _memberships_pb2.LeaveResponse]
-    """Removes the actor itself; asks workspace/leave or organization/leave."""
+    """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
+    time, or is below what a code would give, does not come back by a code (REMOVED).
+    """
 
 @_typing.type_check_only
 class MembershipServiceAsyncStub(MembershipServiceStub):
@@ -63,7 +66,8 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     AddMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberRequest, _memberships_pb2.AddMemberResponse]  # type: ignore[assignment]
     """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
-    ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION.
+    ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
+    deactivated the user's membership.
     """
     AddMemberByEmail: _aio.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberByEmailRequest, _memberships_pb2.AddMemberByEmailResponse]  # type: ignore[assignment]
     """The same by a verified email address, with the outcome as data."""
@@ -78,7 +82,9 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     comes before LAST_OWNER.
     """
     Leave: _aio.UnaryUnaryMultiCallable[_memberships_pb2.LeaveRequest, _memberships_pb2.LeaveResponse]  # type: ignore[assignment]
-    """Removes the actor itself; asks workspace/leave or organization/leave."""
+    """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
+    time, or is below what a code would give, does not come back by a code (REMOVED).
+    """
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
     """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
@@ -92,7 +98,8 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.AddMemberResponse, _abc.Awaitable[_memberships_pb2.AddMemberResponse]]:
         """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
-        ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION.
+        ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
+        deactivated the user's membership.
         """
 
     @_abc_1.abstractmethod
@@ -143,6 +150,8 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.LeaveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.LeaveResponse, _abc.Awaitable[_memberships_pb2.LeaveResponse]]:
-        """Removes the actor itself; asks workspace/leave or organization/leave."""
+        """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
+        time, or is below what a code would give, does not come back by a code (REMOVED).
+        """
 
 def add_MembershipServiceServicer_to_server(servicer: MembershipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -87,7 +87,7 @@ class SettingsServiceServicer:
     def SetModules(self, request, context):
         """Replaces the workspace's own modules: modules of the catalog (UNKNOWN_MODULE), within its parent's effective ones
         (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
-        narrows with it.
+        narrows with it. Who is limited to some modules in the parent adds no others here (ROLE_CEILING).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

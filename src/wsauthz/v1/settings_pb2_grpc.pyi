@@ -34,7 +34,7 @@ class SettingsServiceStub:
     SetModules: _grpc.UnaryUnaryMultiCallable[_settings_pb2.SetModulesRequest, _settings_pb2.SetModulesResponse]
     """Replaces the workspace's own modules: modules of the catalog (UNKNOWN_MODULE), within its parent's effective ones
     (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
-    narrows with it.
+    narrows with it. Who is limited to some modules in the parent adds no others here (ROLE_CEILING).
     """
     GetModuleSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetModuleSettingsRequest, _settings_pb2.GetModuleSettingsResponse]
     """A module's own settings. The module must be enabled here and granted to the actor (MODULE_NOT_ENABLED,
@@ -65,7 +65,7 @@ class SettingsServiceAsyncStub(SettingsServiceStub):
     SetModules: _aio.UnaryUnaryMultiCallable[_settings_pb2.SetModulesRequest, _settings_pb2.SetModulesResponse]  # type: ignore[assignment]
     """Replaces the workspace's own modules: modules of the catalog (UNKNOWN_MODULE), within its parent's effective ones
     (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
-    narrows with it.
+    narrows with it. Who is limited to some modules in the parent adds no others here (ROLE_CEILING).
     """
     GetModuleSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetModuleSettingsRequest, _settings_pb2.GetModuleSettingsResponse]  # type: ignore[assignment]
     """A module's own settings. The module must be enabled here and granted to the actor (MODULE_NOT_ENABLED,
@@ -99,7 +99,7 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_settings_pb2.SetModulesResponse, _abc.Awaitable[_settings_pb2.SetModulesResponse]]:
         """Replaces the workspace's own modules: modules of the catalog (UNKNOWN_MODULE), within its parent's effective ones
         (MODULE_NOT_IN_PARENT) and its plan's (MODULE_NOT_IN_PLAN). Lists of children are not rewritten: what they may use
-        narrows with it.
+        narrows with it. Who is limited to some modules in the parent adds no others here (ROLE_CEILING).
         """
 
     @_abc_1.abstractmethod

@@ -102,9 +102,9 @@ class WorkspaceStateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferOwnership(self, request, context):
-        """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-        Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
-        LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
+        """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
+        former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
+        MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,9 +44,9 @@ class WorkspaceStateServiceStub:
     DeactivateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.DeactivateWorkspaceRequest, _workspace_states_pb2.DeactivateWorkspaceResponse]
     """Makes it inactive."""
     TransferOwnership: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.TransferOwnershipRequest, _workspace_states_pb2.TransferOwnershipResponse]
-    """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-    Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
-    LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
+    """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
+    former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
+    MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
     """
     ListOwnerCandidates: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.ListOwnerCandidatesRequest, _workspace_states_pb2.ListOwnerCandidatesResponse]
     """The members that TransferOwnership would take from the actor, by user id."""
@@ -67,9 +67,9 @@ class WorkspaceStateServiceAsyncStub(WorkspaceStateServiceStub):
     DeactivateWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.DeactivateWorkspaceRequest, _workspace_states_pb2.DeactivateWorkspaceResponse]  # type: ignore[assignment]
     """Makes it inactive."""
     TransferOwnership: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.TransferOwnershipRequest, _workspace_states_pb2.TransferOwnershipResponse]  # type: ignore[assignment]
-    """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-    Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
-    LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
+    """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
+    former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
+    MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
     """
     ListOwnerCandidates: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.ListOwnerCandidatesRequest, _workspace_states_pb2.ListOwnerCandidatesResponse]  # type: ignore[assignment]
     """The members that TransferOwnership would take from the actor, by user id."""
@@ -117,9 +117,9 @@ class WorkspaceStateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspace_states_pb2.TransferOwnershipRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_states_pb2.TransferOwnershipResponse, _abc.Awaitable[_workspace_states_pb2.TransferOwnershipResponse]]:
-        """Makes an active member the primary owner, with the creator role; the former one gets the catalog's former_owner.
-        Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER, MEMBER_NOT_FOUND,
-        LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
+        """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
+        former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
+        MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows.
         """
 
     @_abc_1.abstractmethod
