@@ -148,6 +148,7 @@ def test_a_standby_is_not_written_to_and_is_back_when_promoted(capsys: pytest.Ca
             assert tell(moved.client().authorization.Check, question(workspace, "before")).allowed
 
 
+@pytest.mark.faults
 def test_without_looking_a_standby_is_taken_for_the_database() -> None:
     with (
         pair() as (primary, standby),
@@ -229,6 +230,7 @@ def test_a_restored_dump_is_noticed_and_nothing_of_the_lost_future_answered(
     assert not any(allowed)
 
 
+@pytest.mark.faults
 def test_without_a_new_epoch_old_tokens_are_taken_for_new_ones(tmp_path: Path) -> None:
     _, codes, allowed = restored(tmp_path, without="epoch")
     assert set(codes) != {"FAILED_PRECONDITION"} or any(allowed)

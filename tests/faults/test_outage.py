@@ -156,6 +156,7 @@ def test_a_short_outage(postgresql_url: str, kind: str, bound: float) -> None:
     assert outage(kind, postgresql_url, bound=bound, seconds=SHORT_SECONDS).problems() == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("protection", "kind", "sign"),
     [("staleness", "reset", "stale answers"), ("cutting-off", "held", "were slow")],

@@ -112,11 +112,13 @@ def test_with_its_revision_no_answer_is_old_and_without_it_soon_none_is(three: l
         assert seconds_to_flip(three, 1, ("RemoveMember", "SuspendWorkspace"))[-1] < POLLED_SECONDS
 
 
+@pytest.mark.faults
 def test_without_waiting_for_the_revision_answers_are_old(postgresql_url: str) -> None:
     with replicas(postgresql_url, 2, without="waiting") as group, deaf(group):
         assert stale_answers(group, 3, ("RemoveMember",))[1] > 0
 
 
+@pytest.mark.faults
 def test_without_the_poll_a_lost_notification_is_never_heard_of(postgresql_url: str) -> None:
     with replicas(postgresql_url, 2, WSAUTHZ_POLL_SECONDS=NEVER, WSAUTHZ_STALE_SECONDS=NEVER) as group:
         stage = Stage(group[0].client)
@@ -128,6 +130,7 @@ def test_without_the_poll_a_lost_notification_is_never_heard_of(postgresql_url: 
                 wait(group, case)
 
 
+@pytest.mark.faults
 def test_without_notifications_only_the_poll_tells(postgresql_url: str) -> None:
     """With them a poll that nearly never comes is enough."""
     with replicas(postgresql_url, 2, WSAUTHZ_POLL_SECONDS=NEVER, WSAUTHZ_STALE_SECONDS=NEVER) as group:

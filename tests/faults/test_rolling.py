@@ -84,6 +84,7 @@ def test_a_rolling_restart_fails_no_call_of_callers_who_try_again(
     assert failed == 0
 
 
+@pytest.mark.faults
 def test_callers_who_do_not_try_again_see_a_rolling_restart(three: list[Replica]) -> None:
     assert restart_each(three, tries=1)[1] > 0
 
@@ -139,6 +140,7 @@ def test_a_batch_sees_one_owner(three: list[Replica]) -> None:
     assert wrong_owners(three, BATCHES, owners_at_once) == 0
 
 
+@pytest.mark.faults
 def test_checks_one_after_another_see_two_owners_or_none(three: list[Replica]) -> None:
     assert wrong_owners(three, BATCHES, owners_in_turn) > 0
 

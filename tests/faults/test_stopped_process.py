@@ -62,6 +62,7 @@ def test_after_a_stop_longer_than_the_bound_no_answer_is_old(postgresql_url: str
     assert told[-1].code == OK
 
 
+@pytest.mark.faults
 def test_without_the_bound_the_first_answers_are_old(postgresql_url: str) -> None:
     assert any(call.allowed for call in first_answers(postgresql_url, bound=1.0, stopped=1.5, without="staleness"))
 

@@ -6,7 +6,8 @@ nothing of the engine. Each attempt is made on a real server; afterwards what Ge
 compared with what it said before. Both halves are asserted: what is illegal is refused and writes nothing, what is
 legal succeeds.
 
-By default some attempts of each kind are made, by everybody, for every reason there is to refuse; ``--soak`` makes all.
+By default some attempts of each kind are made, by everybody, for every reason there is to refuse, on a bundle with one
+owner and on one with several; ``--soak`` makes all attempts on all bundles.
 """
 
 import time
@@ -32,7 +33,10 @@ from wsauthz.v1.invitations_pb2 import JoinByCodeResponse
 SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/catalog.toml"))
 
 
-@pytest.fixture(scope="module", params=SHIPPED)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name in {"dam", "default"} else pytest.mark.soak) for name in SHIPPED],
+)
 def stage(request: pytest.FixtureRequest, sqlite_template: Path) -> Iterator[Stage]:
     is_long = bool(request.config.getoption("--soak"))
     with sqlite_database(sqlite_template) as url, staging(url, str(request.param), is_long=is_long) as found:

@@ -157,7 +157,7 @@ def compare_one(
 
 @pytest.mark.parametrize("directory", BUNDLES, ids=lambda found: found.name if found else "random")
 def test_every_rpc_answers_as_the_plain_reading(database: Database, directory: Path | None, tmp_path: Path) -> None:
-    compare_bundles(database, directory, tmp_path, drawn=3, count=200)
+    compare_bundles(database, directory, tmp_path, drawn=2, count=100)
 
 
 @pytest.mark.soak

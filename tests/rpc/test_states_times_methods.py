@@ -4,7 +4,7 @@ What may go through is read from the ``state`` column of policy.csv and from pro
 (mutations.py, oracle/plain_grants.py). What is refused writes nothing; what was switched off comes back exactly.
 
 On SQLite every call meets every situation, with some actors who may make it and some who may not, preferably those who
-may when nothing is the matter; on PostgreSQL one of each. ``--soak`` has every actor make every call everywhere.
+may when nothing is the matter; on PostgreSQL one of each, on another bundle; ``--soak`` has every actor make all.
 """
 
 from collections.abc import Iterator
@@ -65,7 +65,15 @@ class Stage:
         return found
 
 
-@pytest.fixture(scope="module", params=["sqlite-dam", "sqlite-oneglanse", "postgresql-dam", "postgresql-oneglanse"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "sqlite-dam",
+        "postgresql-oneglanse",
+        pytest.param("sqlite-oneglanse", marks=pytest.mark.soak),
+        pytest.param("postgresql-dam", marks=pytest.mark.soak),
+    ],
+)
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     database, _, bundle = str(request.param).partition("-")
     most = 1 if database == "postgresql" else SOME
