@@ -13,9 +13,10 @@ from tests.tenancy.world import World, policy
 from wsauthz.model.errors import RevisionUnknown, TooManyRequests, Unavailable
 from wsauthz.model.places import PLATFORM
 from wsauthz.replica import replica as replicas
+from wsauthz.replica import writing
 from wsauthz.store import revisions, snapshot
 from wsauthz.store.revisions import Change
-from wsauthz.store.tables import changes, revision
+from wsauthz.store.tables import changes, revision, users
 from wsauthz.tenancy.enrolment import enrol
 
 
@@ -143,6 +144,34 @@ def test_a_replica_that_sees_the_revision_go_back_gives_the_database_a_new_epoch
     assert "bob" in other.replica.facts.grants
     with other.database.read() as connection:
         assert revisions.current(connection).epoch == other.replica.revision.epoch
+
+
+@pytest.mark.parametrize("first", ["poll", "write"])
+def test_a_replica_that_was_cut_off_while_a_restored_database_outgrew_it_notices(
+    world: World, other: World, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has seen the revision go back: the one who restored it started its servers anew."""
+    world.user("ann")
+    other.replica.catch_up()
+    before = other.replica.revision
+    with world.database.write() as connection:  # what restoring a backup does
+        connection.execute(update(revision).values(value=before.value - 1))
+        connection.execute(delete(changes).where(changes.c.revision >= before.value))
+        connection.execute(delete(users).where(users.c.id == "ann"))
+    world.replica.load()  # started anew
+    for name in ("bob", "cleo"):
+        world.user(name)
+    assert world.revision > before.value
+    if first == "poll":
+        other.replica.catch_up()
+    else:
+        monkeypatch.setattr(writing, "_SURE_SECONDS", 0.0)
+        other.user("dan")
+    assert set(other.replica.facts.users) >= {"bob", "cleo"}
+    assert "ann" not in other.replica.facts.users
+    assert other.replica.revision.epoch != before.epoch
+    world.replica.catch_up()
+    assert world.replica.revision == other.replica.revision
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "\u0663", "", "-1", "1.5"])

@@ -18,7 +18,7 @@ from tests.rpc.tenants import Tenants
 from tests.rpc.test_watch import fresh
 from tests.serving import BUNDLES, Client, Refusal, Serving, decode, refusal
 from wsauthz.policy.state_file import read_state
-from wsauthz.replica import retention, watchers
+from wsauthz.replica import watchers
 from wsauthz.replica.watchers import Told, Watcher
 from wsauthz.replica.writing import write
 from wsauthz.rpc import streams
@@ -58,15 +58,22 @@ def bulk(tenants: Tenants, count: int, size: int = 1) -> str:
 
 
 def grow_old(tenants: Tenants, before: str = "") -> None:
-    """Make changes two days older, of revisions before one or all, and prune them."""
+    """Prune the changes of revisions before one, or all, as if that were two days later."""
     database = Database(tenants.server.database_url)
-    old = update(changes).values(created_at=datetime.now(UTC) - timedelta(days=2))
-    if before:
-        old = old.where(changes.c.revision < revisions.parse_token(before)[1])
-    with database.write() as connection:
-        connection.execute(old)
-    assert sum(count for _, count in retention.prune(database)) > 0
+    at = datetime.now(UTC) + timedelta(days=1)
+    with database.read() as connection:
+        if before:
+            at = revisions.mark(connection, revisions.parse_token(before)[1]).made_at or at
+    pruned = 0
+    while found := prune_once(database, at):
+        pruned += found
+    assert pruned > 0
     database.close()
+
+
+def prune_once(database: Database, before: datetime) -> int:
+    with database.write() as connection:
+        return revisions.prune_changes(connection, before)
 
 
 @contextmanager

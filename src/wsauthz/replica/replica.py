@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -26,7 +27,7 @@ from wsauthz.replica.population import population
 from wsauthz.replica.watchers import Watchers
 from wsauthz.store import revisions, snapshot
 from wsauthz.store.database import Connection, Database
-from wsauthz.store.revisions import Change, Revision, parse_token
+from wsauthz.store.revisions import Change, Mark, Revision, parse_token
 from wsauthz.store.scheduler import NoScheduler, Scheduler
 from wsauthz.tenancy.transaction import Caller, Reading
 
@@ -43,6 +44,19 @@ _WORTH_TELLING: Final = 250_000
 """Facts after which a load that goes on says how far it is."""
 MOST_WAITING: Final = 1_000
 """Requests that wait for a revision at once (formats.md F)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What the database said of itself when it was asked."""
+
+    newest: Revision
+    mark: Mark
+    """Of the newest revision."""
+    clock_offset: float
+    """Seconds by which its clock is ahead of this machine's."""
+    asked_at: float
+    """By the monotonic clock."""
 
 
 class Replica:
@@ -67,6 +81,8 @@ class Replica:
         self.revision = Revision(value=0, epoch="")
         self.token = ""
         """The revision as callers are given it."""
+        self.mark = Mark()
+        """Of the newest revision that the database was asked about; one that was restored lacks it."""
         self.seen_at = 0.0
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock_offset = 0.0
@@ -125,14 +141,13 @@ class Replica:
         gc.disable()  # a collection over a million facts stops everything for a tenth of a second and more
         try:
             with self.database.read(patience=_PATIENCE) as connection:
-                revision = revisions.current(connection)
-                offset = revisions.database_time(connection).timestamp() - time.time()
+                heard = _hear(connection, asked_at)
                 facts = Facts()
                 for number in fill(facts, snapshot.load(connection)):
                     if number % _WORTH_TELLING == 0:
                         seconds = round(time.monotonic() - asked_at, 1)
                         _log.info("loading", extra={"facts": number, "seconds": seconds})
-            self.loop.call(lambda: self._swap(facts, revision, had, offset, asked_at))
+            self.loop.call(lambda: self._swap(facts, had, heard))
             if max(facts.roles.total(), had_memberships) >= _WORTH_FREEZING:
                 gc.unfreeze()  # the facts before this load are cycles, and frozen: they would stay for good
                 gc.collect()
@@ -150,20 +165,21 @@ class Replica:
 
         """
         while self._trusted:
-            have, asked_at = self.revision, time.monotonic()
+            have, seen, asked_at = self.revision, self.mark, time.monotonic()
             with (ask or self.database.read)() as connection:
-                newest = revisions.current(connection)
-                offset = revisions.database_time(connection).timestamp() - time.time()
+                heard = _hear(connection, asked_at)
+                newest = heard.newest
                 changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
-            if newest.epoch == have.epoch and newest.value < have.value:
+                is_continued = revisions.is_continued(connection, seen)
+            if newest.epoch == have.epoch and (newest.value < have.value or not is_continued):
                 # Other replicas may ask only when the new history is as long as the one they have.
                 with self.database.write() as connection:
-                    revisions.renew_epoch(connection, have)
+                    revisions.renew_epoch(connection, have, seen)
                 break
             if newest.epoch != have.epoch or needs_reload(changes, newest, have):
                 break
             reached = changes[-1].revision if changes else have.value
-            self.loop.call(partial(self._heard, changes, newest, reached, offset, asked_at))
+            self.loop.call(partial(self._heard, changes, reached, heard))
             if self.revision.value >= newest.value:
                 return
         self.load()
@@ -267,30 +283,42 @@ class Replica:
         self.watchers.applied(new, self.revision)
         self._heard_of.set()
 
-    def _heard(
-        self, changes: Sequence[Change], newest: Revision, reached: int, clock_offset: float, asked_at: float
-    ) -> None:
+    def _heard(self, changes: Sequence[Change], reached: int, heard: Heard) -> None:
         """Apply what a poll found, and note until when everything that was committed is here."""
+        newest = heard.newest
         self.apply(changes, newest.epoch, reached)
-        self._clock_offset = clock_offset
+        self._clock_offset = heard.clock_offset
         if self._trusted and self.revision.epoch == newest.epoch and self.revision.value >= newest.value:
-            self._whole(max(self.seen_at, asked_at))
+            self._whole(max(self.seen_at, heard.asked_at))
+            self.mark = max(self.mark, heard.mark, key=lambda mark: mark.value)
         self._heard_of.set()
 
     def _whole(self, asked_at: float) -> None:
         self.seen_at = asked_at
         self._answers_until = asked_at + self._stale_seconds
 
-    def _swap(self, facts: Facts, revision: Revision, had: Revision, offset: float, asked_at: float) -> None:
+    def _swap(self, facts: Facts, had: Revision, heard: Heard) -> None:
+        revision = heard.newest
         overtaken = revision.epoch == self.revision.epoch and had.value <= revision.value < self.revision.value
         if overtaken and self._trusted:
             return  # a later write was applied while this snapshot was being read
-        self.facts, self.revision, self._clock_offset = facts, revision, offset
+        self.facts, self.revision, self.mark = facts, revision, heard.mark
+        self._clock_offset = heard.clock_offset
         self.token = revision.token
         self.watchers.loaded(revision)
         self._trusted = True
-        self._whole(asked_at)
+        self._whole(heard.asked_at)
         self._heard_of.set()
+
+
+def _hear(connection: Connection, asked_at: float) -> Heard:
+    newest = revisions.current(connection)
+    return Heard(
+        newest=newest,
+        mark=revisions.mark(connection, newest.value),
+        clock_offset=revisions.database_time(connection).timestamp() - time.time(),
+        asked_at=asked_at,
+    )
 
 
 def needs_reload(changes: Sequence[Change], newest: Revision, have: Revision) -> bool:

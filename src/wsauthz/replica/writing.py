@@ -5,6 +5,7 @@ own thread (docs/decisions/0001).
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -27,6 +28,8 @@ UNRELATED: Final = "unrelated"
 """The kind of a change that no decision depends on; every revision has at least one change, so a gap shows."""
 MOST_CHANGES_UNDER_LOCK: Final = 1_000
 """A writer further behind than this lets go of the lock and catches up first."""
+_SURE_SECONDS: Final = 2.0
+"""For how long after it was last asked the database is taken to be the same one."""
 _MOST_CHANGES_TOLD: Final = 10_000
 """A revision with more than this, such as the end of a large organization, is told as a reload: nobody's loop should
 stand still while it is applied."""
@@ -133,6 +136,10 @@ def _caught_up(replica: Replica, connection: Connection, revision: Revision) -> 
     have, before = replica.revision, revision.value - 1
     if have.epoch != revision.epoch or have.value > before:
         raise TooFarBehind  # a restored database; catching up reloads
+    # Who follows asks this all the time; who was cut off may write first to a database restored meanwhile.
+    is_sure = time.monotonic() - replica.seen_at < _SURE_SECONDS
+    if not (is_sure or revisions.is_continued(connection, replica.mark)):
+        raise TooFarBehind
     changes: Sequence[Change] = ()
     if have.value < before:
         changes = revisions.changes_after(connection, have.value, MOST_CHANGES_UNDER_LOCK)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final
 
-from sqlalchemy import Connection, Text, cast, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Text, cast, delete, false, func, insert, select, update
 
 from wsauthz.model.errors import RevisionUnknown
 from wsauthz.store.notices import CHANNEL
@@ -26,6 +26,7 @@ _ADVANCE_AND_TELL: Final = _ADVANCE.returning(
 )
 _RECORD: Final = insert(changes)
 _OLDEST: Final = select(changes.c.revision, changes.c.created_at).order_by(changes.c.revision, changes.c.ordinal)
+_MADE_AT: Final = select(changes.c.created_at).where(changes.c.ordinal == 0)
 _IN_ORDER: Final = select(changes).order_by(changes.c.revision, changes.c.ordinal)
 
 RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
@@ -60,6 +61,15 @@ class Revision:
     def token(self) -> str:
         """What callers are given: ``<epoch>.<value>``."""
         return f"{self.epoch}.{self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A revision and the moment it was made, by which a history is known: another one has another moment there."""
+
+    value: int = 0
+    made_at: datetime | None = None
+    """None: none of its changes are kept."""
 
 
 def parse_token(token: str) -> tuple[str, int]:
@@ -147,9 +157,27 @@ def changes_after(connection: Connection, value: int, limit: int) -> list[Change
     return [Change(revision=row["revision"], kind=row["kind"], values=row["values"]) for row in rows]
 
 
-def renew_epoch(connection: Connection, seen: Revision) -> None:
-    """Give a database whose revision went back behind one that was ``seen`` a new epoch; others may have done so."""
-    went_back = (revision.c.epoch == seen.epoch) & (revision.c.value < seen.value)
+def mark(connection: Connection, value: int) -> Mark:
+    """Return the mark of a revision as the transaction sees it."""
+    made_at = connection.execute(_MADE_AT.where(changes.c.revision == value)).scalar()
+    return Mark(value=value, made_at=made_at)
+
+
+def is_continued(connection: Connection, seen: Mark) -> bool:
+    """Tell whether the history goes on from a mark; where nothing is kept of it, it is taken to do so."""
+    return seen.made_at is None or mark(connection, seen.value).made_at in {None, seen.made_at}
+
+
+def renew_epoch(connection: Connection, have: Revision, seen: Mark) -> None:
+    """Give a database that is not the one that was seen a new epoch, unless others have done so.
+
+    It went back behind ``have``, or has another history than that of ``seen``.
+    """
+    is_other: ColumnElement[bool] = false()
+    if seen.made_at is not None:
+        there = _MADE_AT.where(changes.c.revision == seen.value, changes.c.created_at != seen.made_at)
+        is_other = there.exists()
+    went_back = (revision.c.epoch == have.epoch) & ((revision.c.value < have.value) | is_other)
     connection.execute(update(revision).where(went_back).values(epoch=secrets.token_hex(_EPOCH_BYTES)))
 
 
