@@ -75,6 +75,12 @@ class Ground(Holdings):
         is_primary = own(self.case.state, place).get("owner_user_id") == user
         return {"PRIMARY_OWNER"} if is_primary and not self._as_platform(actor, user) else set()
 
+    def _shut_out(self, place: PlaceKey, user: str) -> Reasons:
+        """Return whether the organization above a workspace has deactivated somebody's membership."""
+        above = self.path(place)[1:]
+        rows = [self.row(user, roof) for roof in above if roof[0] == "organization"]
+        return {"MEMBERSHIP_INACTIVE"} if any(row and not row["is_active"] for row in rows) else set()
+
     def _as_platform(self, actor: str, user: str) -> bool:
         return self.is_platform(actor) and actor != user
 
@@ -89,7 +95,7 @@ class Ground(Holdings):
         if row is not None and (counts(row, self.case.now) or not row["is_active"]):
             return found or {"ALREADY_MEMBER"}
         # An expired one is closed and replaced; and a membership can take away what somebody holds from above.
-        return found | self.touch(actor, place, user)
+        return found | self.touch(actor, place, user) | self._shut_out(place, user)
 
     def updating(self, actor: str, place: PlaceKey, user: str, change: Mapping[str, Any]) -> Reasons:
         """Return why a membership may not be changed so."""
@@ -138,6 +144,10 @@ class Ground(Holdings):
         if row is not None and (counts(row, self.case.now) or not row["is_active"]):
             return found or {"ALREADY_MEMBER"}
         return found
+
+    def accepting(self, user: str, place: PlaceKey) -> Reasons:
+        """Return why somebody who was invited may not come in."""
+        return self._shut_out(place, user) if self.is_active(user) else {"USER_INACTIVE"}
 
     def handing_out(self, actor: str, place: PlaceKey, question: str) -> Reasons:
         """Return why somebody may not have a code that lets others in with the default role."""
