@@ -4,6 +4,7 @@
 is the URL of a fresh, migrated database of the test's own; `empty_database_url` is the same before the migrations.
 """
 
+import gc
 import os
 import secrets
 import sqlite3
@@ -50,8 +51,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in long:
                 item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
         elif long:
-            items[:] = [item for item in items if item not in long]
+            left_out = set(long)
+            items[:] = [item for item in items if item not in left_out]
             config.hook.pytest_deselected(items=long)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector away from thousands of tests and from all that was imported for them; they stay anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -20,6 +20,7 @@ from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import STATE, Tenants
 from tests.serving import BUNDLES, Serving
 from wsauthz.policy.bundle import read_bundle
+from wsauthz.rpc import budget
 from wsauthz.rpc.methods import core_vocabulary
 
 MakeDatabase = Callable[[], Any]
@@ -126,3 +127,11 @@ def sqlite_oneglanse(sqlite_template: Path, transport: str) -> Iterator[Tenants]
     """Return a server of the oneglanse bundle with an operator, on SQLite."""
     with serving(sqlite_database(sqlite_template), "oneglanse") as tenants:
         yield tenants
+
+
+@pytest.fixture(scope="module")
+def refusals_are_free() -> Iterator[None]:
+    """Let servers listen on to callers who are refused all the time, as some tests are on purpose."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(budget, "FREE_REFUSALS", 1e9)
+        yield

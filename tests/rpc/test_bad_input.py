@@ -21,6 +21,8 @@ from tests.rpc.worlds import bundle, state
 from tests.serving import Refusal
 from wsauthz.rpc.methods import Method
 
+pytestmark = pytest.mark.usefixtures("refusals_are_free")
+
 SLOTS: Final = [slot for method in METHODS.values() for slot in slots(method)]
 MINE: Final = Tenant("mine")
 LONGEST_SENTENCE: Final = 300

@@ -18,6 +18,8 @@ from tests.serving import Refusal
 from wsauthz.rpc.methods import Method
 from wsauthz.v1 import workspaces_pb2
 
+pytestmark = pytest.mark.usefixtures("refusals_are_free")
+
 MINE: Final = Tenant("mine")
 THEIRS: Final = Tenant("theirs")
 OTHERS: Final = Tenant("others")

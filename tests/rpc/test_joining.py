@@ -89,7 +89,7 @@ def remove(tenants: Tenants, user: str, **place: str) -> None:
 
 def expire(tenants: Tenants, user: str, **place: str) -> None:
     """Give somebody a membership and wait until it has expired."""
-    soon = {"seconds": int(time.time()) + 1}
+    soon = {"seconds": int(time.time()) + 2}
     add(tenants, user, expires_at=soon, **place)
     while time.time() < soon["seconds"]:
         time.sleep(0.05)

@@ -127,7 +127,7 @@ def test_a_live_member_is_not_added_again(dam: Tenants) -> None:
 def test_an_expired_member_is_closed_and_replaced(dam: Tenants) -> None:
     owner, user = dam.user(), dam.user()
     workspace = dam.workspace(owner).id
-    first = add(dam, owner, workspace, user, expires_at={"seconds": int(time.time()) + 1}).membership
+    first = add(dam, owner, workspace, user, expires_at={"seconds": int(time.time()) + 2}).membership
     deadline = time.monotonic() + 5
     while dam.reason(user, workspace) != "MEMBERSHIP_EXPIRED" and time.monotonic() < deadline:
         time.sleep(0.05)
