@@ -44,7 +44,7 @@ check: lint types architecture dependencies proto-check docs-check test ## Every
 test: $(READY) ## Run the tests (SQLite and PostgreSQL; no server or container needed)
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-soak: $(READY) ## Run the long form of the long checks as well
+soak: $(READY) ## Run the long form of the long checks as well: hours; WSAUTHZ_SOAK_MINUTES (60) is that of mixed load
 	@$(BIN)/pytest --soak $(ARGS)
 	@$(BIN)/pytest --transport native tests/rpc $(ARGS)
 

@@ -29,6 +29,7 @@ WORKERS: Final = 6
 WORKSPACES: Final = 20
 USERS: Final = 200
 ROLES: Final = ("admin", "member", "viewer")
+REMOVING: Final = 0.5
 MEBIBYTE: Final = 1 << 20
 
 ASKED: Final = {"check": 80, "batch": 5, "lookup": 3, "list": 2, "write": 9, "watch": 1}
@@ -59,6 +60,7 @@ class Site:
     workspaces: list[str]
     failed: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
+    members: set[tuple[str, str]] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def call_for(self, seconds: float, *, per_second: float = 0.0) -> float:
@@ -112,25 +114,19 @@ class Site:
         client.memberships.ListMembers(asked)
 
     def _write(self, client: Client, chance: random.Random, number: int) -> None:
-        """Add, change and remove somebody whom no other worker has."""
-        place: dict[str, Any] = {
-            "workspace_id": chance.choice(self.workspaces),
-            "user_id": f"user{chance.randrange(USERS // WORKERS) * WORKERS + number}",
-        }
-        step = chance.randrange(3)
-        try:
-            if step == 0:
-                client.memberships.AddMember(memberships_pb2.AddMemberRequest(role=chance.choice(ROLES), **place))
-            elif step == 1:
-                changed = memberships_pb2.UpdateMemberRequest(role=chance.choice(ROLES), **place)
-                changed.update_mask.paths.append("role")
-                client.memberships.UpdateMember(changed)
-            else:
-                client.memberships.RemoveMember(memberships_pb2.RemoveMemberRequest(**place))
-        except grpc.RpcError as error:
-            failed: Any = error
-            if failed.code() not in {grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.NOT_FOUND}:
-                raise
+        """Add somebody whom no other worker has, or change or remove who is there: nothing that is refused."""
+        workspace, user = chance.choice(self.workspaces), f"user{chance.randrange(USERS // WORKERS) * WORKERS + number}"
+        place: dict[str, Any] = {"workspace_id": workspace, "user_id": user}
+        if (workspace, user) not in self.members:
+            client.memberships.AddMember(memberships_pb2.AddMemberRequest(role=chance.choice(ROLES), **place))
+            self.members.add((workspace, user))
+        elif chance.random() < REMOVING:
+            client.memberships.RemoveMember(memberships_pb2.RemoveMemberRequest(**place))
+            self.members.discard((workspace, user))
+        else:
+            changed = memberships_pb2.UpdateMemberRequest(role=chance.choice(ROLES), **place)
+            changed.update_mask.paths.append("role")
+            client.memberships.UpdateMember(changed)
 
     def _watch(self, client: Client, _: random.Random, __: int) -> None:
         """Open a stream, read what comes first, and go."""
