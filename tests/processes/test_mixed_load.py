@@ -7,13 +7,14 @@ import os
 import random
 import statistics
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 import grpc
@@ -61,7 +62,6 @@ class Site:
     failed: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     members: set[tuple[str, str]] = field(default_factory=set)
-    stop: threading.Event = field(default_factory=threading.Event)
 
     def call_for(self, seconds: float, *, per_second: float = 0.0) -> float:
         """Call from all workers, together at a rate (0: as fast as they are answered); return calls per second."""
@@ -78,9 +78,9 @@ class Site:
             client = Client(channel, "ann")
             calls = {kind: getattr(self, f"_{kind}") for kind in ASKED}
             due = time.monotonic()
-            while time.monotonic() < until and not self.stop.is_set():
+            while time.monotonic() < until:
                 kind = chance.choices(list(ASKED), weights=list(ASKED.values()))[0]
-                self._tried(kind, lambda kind=kind: calls[kind](client, chance, number))  # type: ignore[misc]
+                self._tried(kind, partial(calls[kind], client, chance, number))
                 due += pause
                 time.sleep(max(0.0, due - time.monotonic()))
 
@@ -207,8 +207,7 @@ def test_a_bit_of_everything_for_long_fails_nowhere_and_nothing_grows(
     minutes = float(os.environ.get("WSAUTHZ_SOAK_MINUTES", "60"))
     found, rate, samples = run(postgresql_url, warm=10, seconds=minutes * 60, every=minutes * 60 / 120)
     memory, threads, files, connections = (
-        growth(samples, lambda sample, name=name: getattr(sample, name))  # type: ignore[misc]
-        for name in ("memory", "threads", "files", "connections")
+        growth(samples, attrgetter(name)) for name in ("memory", "threads", "files", "connections")
     )
     with capsys.disabled():
         sys.stdout.write(

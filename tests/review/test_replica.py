@@ -128,14 +128,20 @@ def _places() -> int:
     return found
 
 
+def restore(world: World, value: int, without: str = "") -> None:
+    """Take the database back to a revision, and a user out of it, as restoring a backup does."""
+    with world.database.write() as connection:
+        connection.execute(update(revision).values(value=value))
+        connection.execute(delete(changes).where(changes.c.revision > value))
+        connection.execute(delete(users).where(users.c.id == without))
+
+
 def test_a_replica_that_sees_the_revision_go_back_gives_the_database_a_new_epoch(world: World, other: World) -> None:
     """Else another replica that polls a little later would take the new history for the one it has."""
     world.user("ann")
     other.replica.catch_up()
     before = world.replica.revision
-    with world.database.write() as connection:  # what restoring a backup does
-        connection.execute(update(revision).values(value=before.value - 1))
-        connection.execute(delete(changes).where(changes.c.revision >= before.value))
+    restore(world, before.value - 1)
     world.replica.catch_up()
     world.write("", enrol, PLATFORM, "bob", role="operator")
     assert world.revision == before.value
@@ -154,10 +160,7 @@ def test_a_replica_that_was_cut_off_while_a_restored_database_outgrew_it_notices
     world.user("ann")
     other.replica.catch_up()
     before = other.replica.revision
-    with world.database.write() as connection:  # what restoring a backup does
-        connection.execute(update(revision).values(value=before.value - 1))
-        connection.execute(delete(changes).where(changes.c.revision >= before.value))
-        connection.execute(delete(users).where(users.c.id == "ann"))
+    restore(world, before.value - 1, without="ann")
     world.replica.load()  # started anew
     for name in ("bob", "cleo"):
         world.user(name)

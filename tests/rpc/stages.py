@@ -1,11 +1,9 @@
 """Attempts played on a server, and what is true afterwards whatever was tried."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 from tests.oracle.plain_grants import UNLISTED
 from tests.oracle.plain_ranks import NO_RANK
@@ -19,7 +17,6 @@ from tests.rpc.tenants import Tenants
 from tests.serving import BUNDLES, Refusal, Serving, attempt
 from wsauthz.policy.bundle import read_bundle
 from wsauthz.policy.state_file import read_state
-from wsauthz.rpc import budget
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.v1 import authorization_pb2, invitations_pb2, memberships_pb2
 
@@ -195,6 +192,5 @@ def staging(url: str, bundle: str, *, is_long: bool) -> Iterator[Stage]:
     plan = Plan(bundle, is_long=is_long)
     catalog = read_bundle(BUNDLES / bundle, core_vocabulary()).catalog
     fill(url, read_state(lines(plan.worlds), "jsonl"), catalog)
-    # So many are refused on purpose that the server would stop listening.
-    with mock.patch.object(budget, "FREE_REFUSALS", math.inf), Serving(url, BUNDLES / bundle) as server:
+    with Serving(url, BUNDLES / bundle) as server:
         yield Stage(plan, Tenants(server))

@@ -30,6 +30,8 @@ from tests.serving import BUNDLES, Client, Refusal, attempt, refusal
 from wsauthz.v1 import authorization_pb2, invitations_pb2, memberships_pb2
 from wsauthz.v1.invitations_pb2 import JoinByCodeResponse
 
+pytestmark = pytest.mark.usefixtures("refusals_are_free")
+
 SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/catalog.toml"))
 
 

@@ -380,7 +380,9 @@ def test_reading_the_bundle_is_counted_by_its_result_and_a_refused_one_shows(sql
         unchanged = metered.scrape("wsauthz_policy_info")
         assert put("nonsense")["refused",] >= 1
         assert (metered.value("wsauthz_policy_refused"), metered.scrape("wsauthz_policy_info")) == (1, unchanged)
-        assert put(f"{good}p, role:member, *, audit/*, view, any, allow\n")["changed",] == 1
+        added = put(f"{good}p, role:member, *, audit/*, view, any, allow\n")
+        assert added["changed",] == 1
+        assert set(added) <= {("changed",), ("unchanged",), ("refused",)}
         assert metered.value("wsauthz_policy_refused") == 0
         assert metered.scrape("wsauthz_policy_info").keys() != unchanged.keys()
         assert metered.value("wsauthz_policy_loaded_timestamp_seconds") > began

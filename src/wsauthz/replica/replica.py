@@ -170,8 +170,9 @@ class Replica:
                 heard = _hear(connection, asked_at)
                 newest = heard.newest
                 changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
-                is_continued = revisions.is_continued(connection, seen)
-            if newest.epoch == have.epoch and (newest.value < have.value or not is_continued):
+                is_new = newest.value != seen.value
+                there = revisions.mark(connection, seen.value) if is_new else heard.mark
+            if newest.epoch == have.epoch and (newest.value < have.value or not seen.may_be(there)):
                 # Other replicas may ask only when the new history is as long as the one they have.
                 with self.database.write() as connection:
                     revisions.renew_epoch(connection, have, seen)

@@ -138,7 +138,7 @@ def _caught_up(replica: Replica, connection: Connection, revision: Revision) -> 
         raise TooFarBehind  # a restored database; catching up reloads
     # Who follows asks this all the time; who was cut off may write first to a database restored meanwhile.
     is_sure = time.monotonic() - replica.seen_at < _SURE_SECONDS
-    if not (is_sure or revisions.is_continued(connection, replica.mark)):
+    if not (is_sure or replica.mark.may_be(revisions.mark(connection, replica.mark.value))):
         raise TooFarBehind
     changes: Sequence[Change] = ()
     if have.value < before:

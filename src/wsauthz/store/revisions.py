@@ -71,6 +71,10 @@ class Mark:
     made_at: datetime | None = None
     """None: none of its changes are kept."""
 
+    def may_be(self, there: "Mark") -> bool:
+        """Tell whether the same revision there is of the same history; where nothing is kept of it, it may be."""
+        return self.made_at == there.made_at or None in {self.made_at, there.made_at}
+
 
 def parse_token(token: str) -> tuple[str, int]:
     """Return the epoch and the value of a token.
@@ -161,11 +165,6 @@ def mark(connection: Connection, value: int) -> Mark:
     """Return the mark of a revision as the transaction sees it."""
     made_at = connection.execute(_MADE_AT.where(changes.c.revision == value)).scalar()
     return Mark(value=value, made_at=made_at)
-
-
-def is_continued(connection: Connection, seen: Mark) -> bool:
-    """Tell whether the history goes on from a mark; where nothing is kept of it, it is taken to do so."""
-    return seen.made_at is None or mark(connection, seen.value).made_at in {None, seen.made_at}
 
 
 def renew_epoch(connection: Connection, have: Revision, seen: Mark) -> None:

@@ -12,7 +12,7 @@ from wsauthz.model.errors import InvalidArgument, RoleCeiling
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.decision import decide
-from wsauthz.policy.facts import Facts, Grant, Place
+from wsauthz.policy.facts import Facts, Grant, Place, held_in
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.tenancy import membership_terms
@@ -116,16 +116,16 @@ def _membership(user: str, place: PlaceKey, grant: Grant) -> Mapping[str, Any]:
 
 def _concerns(facts: Facts, user: str, kind: str, values: Mapping[str, Any]) -> bool:
     if kind == "membership":
-        return values["user_id"] == user and _above(values) in facts.places
+        return values["user_id"] == user and held_in(values) in facts.places
     if kind == "workspace":
-        return ("workspace", values["id"]) in facts.places or _above(values, "parent_workspace_id") in facts.places
+        return ("workspace", values["id"]) in facts.places or _above(values) in facts.places
     return kind == "organization"
 
 
-def _above(values: Mapping[str, Any], workspace: str = "workspace_id") -> PlaceKey:
-    """Return the place of a membership, or the one right above a workspace."""
-    if values.get(workspace) is not None:
-        return ("workspace", values[workspace])
+def _above(values: Mapping[str, Any]) -> PlaceKey:
+    """Return the place right above a workspace."""
+    if values.get("parent_workspace_id") is not None:
+        return ("workspace", values["parent_workspace_id"])
     if values.get("organization_id") is not None:
         return ("organization", values["organization_id"])
     return ("platform", "")

@@ -155,12 +155,10 @@ def _check_reach(tx: Transaction, place: PlaceKey, user: str, expired: Membershi
     That may be by a role from above, ownership or the expired membership. A membership can take away, too: by a role
     that rules deny things to.
     """
-    organization_id = places.organization_of(tx.facts.places[place])
-    if organization_id is not None and place[0] != "organization":
-        above = membership_rows.find(tx.connection, ("organization", organization_id), user)
-        if above is not None and not above.is_active:
-            raise MembershipInactive("This user's membership of the organization is deactivated")
     at, now, role = tx.facts.places[place], tx.now.timestamp(), expired.role if expired else ""
+    grants = tx.facts.grants.get(user, {})
+    if any(roof in grants and not grants[roof].is_active for roof in at.chain if roof.key[0] == "organization"):
+        raise MembershipInactive("This user's membership of the organization is deactivated")
     ceiling.check_touch(tx.facts, tx.rules, now, actor=tx.actor, at=at, user=user, role=role)
 
 
