@@ -6,10 +6,9 @@ is the URL of a fresh, migrated database of the test's own; `empty_database_url`
 
 import gc
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.postgres import PostgresServer, execute
+from tests.databases import Databases, fresh_database
+from tests.postgres import PostgresServer
 
 SERVER = pytest.StashKey[PostgresServer]()
 SOAK_SECONDS = 3600
@@ -104,11 +104,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgres_url: str) -> Iterator[str]:
-    """Return the name of a migrated PostgreSQL database, made once and never opened by a test."""
-    with _database(postgres_url) as url:
-        _migrate(url)
-        yield str(make_url(url).database)
+def postgresql_databases(postgres_url: str) -> Iterator[Databases]:
+    """Return what lends fresh, migrated PostgreSQL databases, to fixtures that outlive a test."""
+    with fresh_database(postgres_url) as template:
+        _migrate(template)
+        databases = Databases(postgres_url, str(make_url(template).database))
+        yield databases
+        databases.close()
 
 
 @pytest.fixture
@@ -121,9 +123,9 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgres_url: str, postgresql_template: str) -> Iterator[str]:
+def postgresql_url(postgresql_databases: Databases) -> Iterator[str]:
     """Return the URL of a fresh, migrated PostgreSQL database."""
-    with _database(postgres_url, template=postgresql_template) as url:
+    with postgresql_databases.lend() as url:
         yield url
 
 
@@ -139,19 +141,8 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
-        with _database(request.getfixturevalue("postgres_url")) as url:
+        with fresh_database(request.getfixturevalue("postgres_url")) as url:
             yield url
-
-
-@contextmanager
-def _database(server_url: str, *, template: str = "template1") -> Iterator[str]:
-    """Make a PostgreSQL database for the block; sessions left open are cut off at its end."""
-    name = f"wsauthz_{secrets.token_hex(8)}"
-    execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _migrate(url: str) -> None:

@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
+from tests.databases import Databases
 from tests.faults.flips import CANNOT_FLIP, FLIPS, Case, Stage
 from tests.faults.load import ALLOW
 from tests.faults.replicas import Replica, replicas
-from tests.rpc.conftest import postgresql_database
 from wsauthz.rpc.methods import methods
 
 PATIENCE_SECONDS: Final = 5.0
@@ -98,9 +98,9 @@ def report(capsys: pytest.CaptureFixture[str], seconds: list[float], what: str) 
 
 
 @pytest.fixture(scope="module")
-def three(postgres_url: str, postgresql_template: str) -> Iterator[list[Replica]]:
+def three(postgresql_databases: Databases) -> Iterator[list[Replica]]:
     """Return three replicas."""
-    with postgresql_database(postgres_url, postgresql_template) as url, replicas(url) as group:
+    with postgresql_databases.lend() as url, replicas(url) as group:
         yield group
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 import grpc
 import pytest
 
+from tests.databases import Databases
 from tests.faults.flips import Stage
 from tests.faults.load import ALLOW, OK, question, tell, workspace_of
 from tests.faults.replicas import Replica, replicas
-from tests.rpc.conftest import postgresql_database
 from tests.serving import Client
 from wsauthz.v1 import authorization_pb2, memberships_pb2, workspace_states_pb2
 
@@ -24,9 +24,9 @@ LONG_BATCHES: Final = 100_000
 
 
 @pytest.fixture(scope="module")
-def three(postgres_url: str, postgresql_template: str) -> Iterator[list[Replica]]:
+def three(postgresql_databases: Databases) -> Iterator[list[Replica]]:
     """Return three replicas."""
-    with postgresql_database(postgres_url, postgresql_template) as url, replicas(url) as group:
+    with postgresql_databases.lend() as url, replicas(url) as group:
         yield group
 
 

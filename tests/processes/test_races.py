@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.databases import Databases
 from tests.postgres import execute
 from tests.processes.arena import Arena, arena
 from tests.processes.races import RACES
-from tests.rpc.conftest import postgresql_database, sqlite_database
+from tests.rpc.conftest import sqlite_database
 
 TRIES = 20
 FEW = 8
@@ -22,17 +23,17 @@ def protected(request: pytest.FixtureRequest) -> Iterator[Arena]:
         with sqlite_database(request.getfixturevalue("sqlite_template")) as url, arena(url, 1) as found:
             yield found
     else:
-        server, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgresql_template")
-        with postgresql_database(server, template) as url, arena(url, 2) as found:
+        databases: Databases = request.getfixturevalue("postgresql_databases")
+        with databases.lend() as url, arena(url, 2) as found:
             yield found
 
 
 @pytest.fixture(scope="module")
-def unprotected(postgres_url: str, postgresql_template: str) -> Iterator[Arena]:
+def unprotected(postgresql_databases: Databases) -> Iterator[Arena]:
     """Return servers, and a database, without any of the protections."""
     statements = {each: None for race in RACES.values() for each in race.database}
     code = {each: None for race in RACES.values() for each in race.code}
-    with postgresql_database(postgres_url, postgresql_template) as url:
+    with postgresql_databases.lend() as url:
         for statement in statements:
             execute(url, statement)
         with arena(url, 2, callers=FEW, without=code) as found:
@@ -64,9 +65,9 @@ def test_with_protection_it_goes_well(protected: Arena, name: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", RACES)
-def test_without_its_own_protection_alone_it_goes_wrong(postgres_url: str, postgresql_template: str, name: str) -> None:
+def test_without_its_own_protection_alone_it_goes_wrong(postgresql_databases: Databases, name: str) -> None:
     race = RACES[name]
-    with postgresql_database(postgres_url, postgresql_template) as url:
+    with postgresql_databases.lend() as url:
         for statement in race.database:
             execute(url, statement)
         with arena(url, 2, callers=FEW, without=race.code) as found:

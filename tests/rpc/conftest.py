@@ -4,7 +4,6 @@ Modules that are marked `transports` run on grpcio and, on SQLite, on the native
 every module runs on that alone. A fixture with a server that outlives a test must ask for `transport`.
 """
 
-import secrets
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from tests.postgres import execute
+from tests.databases import Databases
 from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import STATE, Tenants
 from tests.serving import BUNDLES, Serving
@@ -35,17 +33,6 @@ def sqlite_database(template: Path) -> Iterator[str]:
         with closing(sqlite3.connect(template)) as migrated, closing(sqlite3.connect(path)) as fresh:
             migrated.backup(fresh)
         yield f"sqlite:///{path}"
-
-
-@contextmanager
-def postgresql_database(server_url: str, template: str) -> Iterator[str]:
-    """Make a PostgreSQL database for the block."""
-    name = f"wsauthz_{secrets.token_hex(8)}"
-    execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -69,7 +56,7 @@ def _is_native_on_postgresql(item: pytest.Function) -> bool:
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     if parameters.get("transport") != NATIVE:
         return False
-    if not {"postgresql_url", "postgres_url"}.isdisjoint(item.fixturenames):
+    if not {"postgresql_url", "postgresql_databases"}.isdisjoint(item.fixturenames):
         return True
     return any(isinstance(value, str) and value.startswith("postgresql") for value in parameters.values())
 
@@ -88,8 +75,8 @@ def make_database(request: pytest.FixtureRequest, transport: str) -> MakeDatabas
     if request.param == "sqlite":
         sqlite_template = request.getfixturevalue("sqlite_template")
         return lambda: sqlite_database(sqlite_template)
-    server_url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgresql_template")
-    return lambda: postgresql_database(server_url, template)
+    databases: Databases = request.getfixturevalue("postgresql_databases")
+    return databases.lend
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.rpc.conftest import postgresql_database
+from tests.databases import Databases
 from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import STATE, Tenants
 from tests.serving import BUNDLES, Refusal, Serving, refusal
@@ -251,9 +251,9 @@ DYING = "BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN 1; END"
 
 
 @pytest.fixture(scope="module")
-def with_scheduler(postgres_url: str, postgresql_template: str) -> Iterator[Tenants]:
+def with_scheduler(postgresql_databases: Databases) -> Iterator[Tenants]:
     """Return a server with pg_cron as its scheduler, on a database without it."""
-    with postgresql_database(postgres_url, postgresql_template) as url:
+    with postgresql_databases.lend() as url:
         fill(url, state_of(STATE), read_bundle(BUNDLES / "oneglanse", core_vocabulary()).catalog)
         with Serving(url, BUNDLES / "oneglanse", scheduler="pg_cron") as server:
             yield Tenants(server)

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
+from tests.databases import Databases
 from tests.rpc.casts import World, lines
-from tests.rpc.conftest import postgresql_database, sqlite_database
+from tests.rpc.conftest import sqlite_database
 from tests.rpc.dumps import Dump, dump
 from tests.rpc.filling import fill
 from tests.rpc.mutations import MUTATIONS
@@ -92,7 +93,8 @@ def opened(request: pytest.FixtureRequest, kind: str) -> AbstractContextManager[
     """Return a fresh database for a block."""
     if kind == "sqlite":
         return sqlite_database(request.getfixturevalue("sqlite_template"))
-    return postgresql_database(request.getfixturevalue("postgres_url"), request.getfixturevalue("postgresql_template"))
+    databases: Databases = request.getfixturevalue("postgresql_databases")
+    return databases.lend()
 
 
 def test_every_method_that_writes_is_called() -> None:

@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.databases import Databases
 from tests.rpc import tables
 from tests.rpc.bundles import copy_bundle
-from tests.rpc.conftest import postgresql_database, serving, sqlite_database
+from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tenants import Tenants
 from tests.serving import Refusal, attempt, refusal
 from wsauthz.v1 import authorization_pb2, places_pb2, settings_pb2, users_pb2, workspaces_pb2
@@ -335,9 +336,9 @@ def test_switches_at_once_all_succeed_and_one_is_the_last(dam: Tenants) -> None:
 
 
 @pytest.fixture(scope="module")
-def postgresql_dam(postgres_url: str, postgresql_template: str) -> Iterator[Tenants]:
+def postgresql_dam(postgresql_databases: Databases) -> Iterator[Tenants]:
     """Return a server of the dam bundle with an operator, on PostgreSQL."""
-    with serving(postgresql_database(postgres_url, postgresql_template), "dam") as tenants:
+    with serving(postgresql_databases.lend(), "dam") as tenants:
         yield tenants
 
 
