@@ -4,12 +4,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.rpc.conftest import sqlite_database
 from tests.serving import BUNDLES, Client, ServerProcess, refusal
 from wsauthz.v1 import authorization_pb2 as authorization
 from wsauthz.v1 import memberships_pb2 as memberships
@@ -20,11 +22,26 @@ PATIENCE_SECONDS = 5.0
 NEVER = "3600"
 
 
-@contextmanager
-def two_processes(database_url: str, **second: str) -> Iterator[tuple[ServerProcess, ServerProcess]]:
-    """Serve one database twice; ``second`` are settings of the second process."""
-    with ServerProcess(database_url, BUNDLES / "dam") as a, ServerProcess(database_url, BUNDLES / "dam", **second) as b:
-        yield a, b
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Servers of one database."""
+
+    database_url: str
+    a: ServerProcess
+    b: ServerProcess
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def processes(request: pytest.FixtureRequest) -> Iterator[Processes]:
+    """Return what serves one database, of each kind."""
+    if request.param == "sqlite":
+        database = sqlite_database(request.getfixturevalue("sqlite_template"))
+    else:
+        database = request.getfixturevalue("postgresql_databases").lend()
+    with database as url, ExitStack() as stack:
+        with ThreadPoolExecutor(2) as pool:
+            a, b = pool.map(stack.enter_context, [ServerProcess(url, BUNDLES / "dam") for _ in range(2)])
+        yield Processes(database_url=url, a=a, b=b)
 
 
 def workspace_of(client: Client) -> str:
@@ -59,25 +76,24 @@ def grant_and_revoke(a: Client, b: Client, workspace_id: str, user: str) -> tupl
     return granted, seconds_until(b, workspace_id, user, allowed=False)
 
 
-def seen_by_the_other(database_url: str, count: int) -> list[float]:
+def seen_by_the_other(processes: Processes, count: int) -> list[float]:
     """Grant and revoke ``count`` times and return how long the other process took to see each of them."""
-    with two_processes(database_url) as (a, b):
-        actor = a.client("ann")
-        workspace_id = workspace_of(actor)
-        with ThreadPoolExecutor(4) as pool:
-            pairs = pool.map(lambda n: grant_and_revoke(actor, b.client(), workspace_id, f"user{n}"), range(count))
-            return [seconds for pair in pairs for seconds in pair]
+    actor, other = processes.a.client("ann"), processes.b.client()
+    workspace_id = workspace_of(actor)
+    with ThreadPoolExecutor(4) as pool:
+        pairs = pool.map(lambda n: grant_and_revoke(actor, other, workspace_id, f"user{n}"), range(count))
+        return [seconds for pair in pairs for seconds in pair]
 
 
-def test_what_one_process_grants_and_revokes_the_other_sees(database_url: str) -> None:
-    assert len(seen_by_the_other(database_url, 10)) == 20
+def test_what_one_process_grants_and_revokes_the_other_sees(processes: Processes) -> None:
+    assert len(seen_by_the_other(processes, 10)) == 20
 
 
 @pytest.mark.soak
 def test_a_thousand_grants_and_revocations_are_seen_by_the_other_process(
-    database_url: str, capsys: pytest.CaptureFixture[str]
+    processes: Processes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = sorted(seen_by_the_other(database_url, 1_000))
+    seen = sorted(seen_by_the_other(processes, 1_000))
     with capsys.disabled():
         sys.stdout.write(
             f"\n{len(seen)} seen; median {seen[1_000]:.3f} s, p99 {seen[1_980]:.3f} s, worst {seen[-1]:.3f} s\n"
@@ -85,44 +101,39 @@ def test_a_thousand_grants_and_revocations_are_seen_by_the_other_process(
     assert len(seen) == 2_000
 
 
-def test_a_write_is_decided_on_the_latest_commit_of_the_other_process(database_url: str) -> None:
+def test_a_write_is_decided_on_the_latest_commit_of_the_other_process(processes: Processes) -> None:
     """The second process never polls: only catching up inside its transaction can tell it of the demotion."""
-    with ServerProcess(database_url, BUNDLES / "dam") as a:
-        ann = a.client("ann")
-        workspace_id = workspace_of(ann)
-        add = memberships.AddMemberRequest(workspace_id=workspace_id, user_id="bob", role="admin")
-        ann.memberships.AddMember(add)
-        with ServerProcess(database_url, BUNDLES / "dam", WSAUTHZ_POLL_SECONDS=NEVER) as c:
-            bob = c.client("bob")
-            bob.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id="before"))
-            ann.memberships.UpdateMember(
-                memberships.UpdateMemberRequest(
-                    workspace_id=workspace_id, user_id="bob", role="viewer", update_mask=FieldMask(paths=["role"])
-                )
+    ann = processes.a.client("ann")
+    workspace_id = workspace_of(ann)
+    ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id="bob", role="admin"))
+    with ServerProcess(processes.database_url, BUNDLES / "dam", WSAUTHZ_POLL_SECONDS=NEVER) as deaf:
+        bob = deaf.client("bob")
+        bob.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id="before"))
+        ann.memberships.UpdateMember(
+            memberships.UpdateMemberRequest(
+                workspace_id=workspace_id, user_id="bob", role="viewer", update_mask=FieldMask(paths=["role"])
             )
-            refused = refusal(
-                bob.memberships.AddMember, memberships.AddMemberRequest(workspace_id=workspace_id, user_id="after")
-            )
-            assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_INSUFFICIENT")
-            assert not allows(a.client(), workspace_id, "after")
-            assert not allows(c.client(), workspace_id, "after")
+        )
+        refused = refusal(
+            bob.memberships.AddMember, memberships.AddMemberRequest(workspace_id=workspace_id, user_id="after")
+        )
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_INSUFFICIENT")
+        assert not allows(ann, workspace_id, "after")
+        assert not allows(bob, workspace_id, "after")
 
 
-def test_an_answer_waits_for_the_revision_it_is_asked_for(database_url: str) -> None:
+def test_an_answer_waits_for_the_revision_it_is_asked_for(processes: Processes) -> None:
     """With the revision of a revocation the other process never gives a stale allow."""
-    with two_processes(database_url) as (a, b):
-        ann = a.client("ann")
-        workspace_id = workspace_of(ann)
-        for number in range(8):
-            user = f"user{number}"
-            added = ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=user))
-            question = authorization.CheckRequest(
-                subject=user, workspace_id=workspace_id, resource="workspace", action="view"
-            )
-            question.at_least_revision = added.revision
-            assert b.client().authorization.Check(question).decision == authorization.DECISION_ALLOW
-            removed = ann.memberships.RemoveMember(
-                memberships.RemoveMemberRequest(workspace_id=workspace_id, user_id=user)
-            )
-            question.at_least_revision = removed.revision
-            assert b.client().authorization.Check(question).decision == authorization.DECISION_DENY
+    ann, other = processes.a.client("ann"), processes.b.client()
+    workspace_id = workspace_of(ann)
+    for number in range(8):
+        user = f"user{number}"
+        added = ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=user))
+        question = authorization.CheckRequest(
+            subject=user, workspace_id=workspace_id, resource="workspace", action="view"
+        )
+        question.at_least_revision = added.revision
+        assert other.authorization.Check(question).decision == authorization.DECISION_ALLOW
+        removed = ann.memberships.RemoveMember(memberships.RemoveMemberRequest(workspace_id=workspace_id, user_id=user))
+        question.at_least_revision = removed.revision
+        assert other.authorization.Check(question).decision == authorization.DECISION_DENY

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -22,6 +21,7 @@ from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.replica.hearing import Heard, hear, needs_reload
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
 from wsauthz.replica.watchers import Watchers
@@ -34,7 +34,6 @@ from wsauthz.tenancy.transaction import Caller, Reading
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-RELOAD: Final = revisions.RELOAD[0]
 _MOST_AT_ONCE: Final = 10_000
 _PATIENCE: Final = 5.0
 """How much longer than others a statement that loads facts may take."""
@@ -44,19 +43,6 @@ _WORTH_TELLING: Final = 250_000
 """Facts after which a load that goes on says how far it is."""
 MOST_WAITING: Final = 1_000
 """Requests that wait for a revision at once (formats.md F)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What the database said of itself when it was asked."""
-
-    newest: Revision
-    mark: Mark
-    """Of the newest revision."""
-    clock_offset: float
-    """Seconds by which its clock is ahead of this machine's."""
-    asked_at: float
-    """By the monotonic clock."""
 
 
 class Replica:
@@ -141,7 +127,7 @@ class Replica:
         gc.disable()  # a collection over a million facts stops everything for a tenth of a second and more
         try:
             with self.database.read(patience=_PATIENCE) as connection:
-                heard = _hear(connection, asked_at)
+                heard = hear(connection, asked_at)
                 facts = Facts()
                 for number in fill(facts, snapshot.load(connection)):
                     if number % _WORTH_TELLING == 0:
@@ -167,7 +153,7 @@ class Replica:
         while self._trusted:
             have, seen, asked_at = self.revision, self.mark, time.monotonic()
             with (ask or self.database.read)() as connection:
-                heard = _hear(connection, asked_at)
+                heard = hear(connection, asked_at)
                 newest = heard.newest
                 changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
                 is_new = newest.value != seen.value
@@ -310,20 +296,3 @@ class Replica:
         self._trusted = True
         self._whole(heard.asked_at)
         self._heard_of.set()
-
-
-def _hear(connection: Connection, asked_at: float) -> Heard:
-    newest = revisions.current(connection)
-    return Heard(
-        newest=newest,
-        mark=revisions.mark(connection, newest.value),
-        clock_offset=revisions.database_time(connection).timestamp() - time.time(),
-        asked_at=asked_at,
-    )
-
-
-def needs_reload(changes: Sequence[Change], newest: Revision, have: Revision) -> bool:
-    """Tell whether applying is not enough: changes after ``have`` that are no longer kept, or an import."""
-    following = changes[0].revision if changes else newest.value
-    is_missing = following > have.value + bool(changes)  # every revision has a change (docs/decisions/0008)
-    return is_missing or newest.pruned > have.value or any(change.kind == RELOAD for change in changes)

@@ -14,7 +14,8 @@ from wsauthz.model.errors import TooFarBehind
 from wsauthz.model.places import PLATFORM
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
-from wsauthz.replica.replica import Replica, needs_reload
+from wsauthz.replica.hearing import needs_reload
+from wsauthz.replica.replica import Replica
 from wsauthz.store import audit, revisions
 from wsauthz.store.database import Connection
 from wsauthz.store.revisions import Change, Revision

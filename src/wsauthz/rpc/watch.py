@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import check_id, check_user_id
-from wsauthz.replica.replica import RELOAD, Replica
+from wsauthz.replica.hearing import RELOAD
+from wsauthz.replica.replica import Replica
 from wsauthz.replica.watchers import Told
 from wsauthz.replica.writing import UNRELATED
 from wsauthz.rpc.decisions import timestamp
