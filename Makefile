@@ -14,6 +14,8 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 export WSAUTHZ_DATABASE_URL ?= sqlite:///./.run/wsauthz.db
 export WSAUTHZ_POLICY ?= policies/dam
+# Compiled once, not by every server that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
