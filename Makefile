@@ -6,7 +6,8 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 UV ?= $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
-WORKERS ?= 2
+# One more than cores: some tests wait.
+WORKERS ?= 3
 ARGS ?=
 
 # One environment for everything, made once per change of the lock. The state of `make run` lives in .run.

@@ -14,8 +14,8 @@ from tests.rpc.losses import losses
 from tests.rpc.moves import WAYS, Move
 from tests.rpc.people import is_an_owner, people, policy
 
-MANY: Final = {"AddMember": 36, "UpdateMember": 64, "RemoveMember": 32}
-SOME: Final = 16
+MANY: Final = {"AddMember": 24, "UpdateMember": 40, "RemoveMember": 24}
+SOME: Final = 12
 """Attempts of a kind in a run that is not long."""
 ALL: Final = 10_000
 LOOKED_AT: Final = 1500
