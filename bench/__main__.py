@@ -10,6 +10,7 @@ NAMES = (
     "batch",
     "cerbos",
     "latency",
+    "overload",
     "lookups",
     "names",
     "start",

@@ -44,10 +44,12 @@ def check_installed() -> None:
         raise SystemExit(f"needed: {', '.join(missing)} (apt-get install nghttp2-client util-linux)")
 
 
-def call(server: Server, method: str, requests: Sequence[Message], count: int, *, streams: int = STREAMS) -> Load:
+def call(
+    server: Server, method: str, requests: Sequence[Message], count: int, *, streams: int = STREAMS, seconds: int = 0
+) -> Load:
     """Make about ``count`` calls, the same number with each request, each request over a connection of its own.
 
-    ``streams`` is how many are made at once on each connection.
+    ``streams`` is how many are made at once on each connection, ``seconds`` the deadline of each (0: none).
     """
     each = count // len(requests)
     with tempfile.TemporaryDirectory() as folder:
@@ -55,14 +57,14 @@ def call(server: Server, method: str, requests: Sequence[Message], count: int, *
         for number, request in enumerate(requests):
             frame = Path(folder) / f"{number}.bin"
             frame.write_bytes(framed(request))
-            commands.append(_command(f"http://{server.address}/{method}", frame, each, streams))
+            commands.append(_command(f"http://{server.address}/{method}", frame, each, streams, seconds))
         cpu, began = server.cpu_seconds(), time.perf_counter()
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
         texts = [process.communicate()[0] for process in running]
-        seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
+        took, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
     succeeded = sum(int(_found(r"status codes: (\d+) 2xx", text)) for text in texts)
     calls = each * len(requests)
-    return Load(calls=calls, failed=calls - succeeded, per_second=calls / seconds, cpu_seconds=cpu / calls)
+    return Load(calls=calls, failed=calls - succeeded, per_second=calls / took, cpu_seconds=cpu / calls)
 
 
 def framed(request: Message) -> bytes:
@@ -71,9 +73,10 @@ def framed(request: Message) -> bytes:
     return struct.pack(">BI", 0, len(body)) + body
 
 
-def _command(url: str, frame: Path, count: int, streams: int) -> list[str]:
+def _command(url: str, frame: Path, count: int, streams: int, seconds: int) -> list[str]:
     command = ["taskset", "-c", str(CORE), "h2load", "-c", "1", "-m", str(streams), "-n", str(count)]
-    return [*command, "-H", "content-type: application/grpc", "-H", "te: trailers", "-d", str(frame), url]
+    command += ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", str(frame)]
+    return [*command, *(["-H", f"grpc-timeout: {seconds}S"] if seconds else []), url]
 
 
 def _found(pattern: str, text: str) -> str:

@@ -34,6 +34,7 @@ _ORDER: Final = (
     "stock",
     "batch",
     "latency",
+    "overload",
     "lookups",
     "names",
     "start",

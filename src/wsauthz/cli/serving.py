@@ -1,5 +1,6 @@
 """The server as a command."""
 
+import resource
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ from wsauthz.server import serve as run
 from wsauthz.settings import Settings
 from wsauthz.store.database import UnusableUrl
 from wsauthz.transport.choice import TransportMissing
+
+OPEN_FILES = 4_096
+"""A thousand connections, streams, the database; many systems begin with 1,024 and let a process ask for more."""
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -70,6 +74,7 @@ def serve(
         log_level=log_level,
     )
     logs.configure(settings.log_level)
+    _raise_open_files()
     try:
         with bundle_at(settings.policy):
             uvloop.run(run(settings))
@@ -79,3 +84,10 @@ def serve(
         if error.strerror is None:
             raise
         raise Failed(f"cannot listen on {settings.metrics_listen} for metrics: {error.strerror}") from None
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -49,6 +49,8 @@ class Decision:
     warnings: tuple[str, ...] = ()
     valid_until: float | None = None
     """Unix seconds at which this allow stops being true by itself, if ever."""
+    depends_on_time: bool = False
+    """Whether some membership here has an end, so that time alone could change this answer."""
 
 
 @dataclass(slots=True)
@@ -94,12 +96,12 @@ def decide(
     is_gated = required_module or kind.is_core or kind.actions[action] is not None
     if allow is not None and deny is None and not (is_gated and _is_stopped(facts, rules, now, question)):
         until = _valid_until(facts, rules, now, question) if holding[2] else None
-        return Decision(True, (), at, allow.rule, None, warnings, until)
+        return Decision(True, (), at, allow.rule, None, warnings, until, holding[2])
     if required_module and not _known(rules, required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
     reasons = _obstacles(facts, rules, now, question, holding, (allow, deny))
     blocked_by = None if reasons[0] in OF_THE_SUBJECT else blocker(question, reasons[0], deny)
-    return Decision(False, reasons, at, deny.rule if deny else None, blocked_by, warnings)
+    return Decision(False, reasons, at, deny.rule if deny else None, blocked_by, warnings, None, holding[2])
 
 
 def allowing(facts: Facts, rules: Ruleset, now: float, question: Question) -> Rule | None:

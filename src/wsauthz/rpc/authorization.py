@@ -13,7 +13,16 @@ from wsauthz.policy.decision import Decision, Question, decide
 from wsauthz.policy.explain import matched, steps
 from wsauthz.policy.remedy import helpers, remedy
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc.decisions import DecisionIds, Denials, remedy_message, step, timestamp, trace
+from wsauthz.rpc.decisions import (
+    Answers,
+    DecisionIds,
+    Denials,
+    Remembered,
+    remedy_message,
+    step,
+    timestamp,
+    trace,
+)
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1 import authorization_pb2 as pb
@@ -31,48 +40,73 @@ class AuthorizationService:
         self.replica = replica
         self.metrics = metrics
         self.denials = Denials()
+        self.answers = Answers()
         self.ids = ids
 
     @on_loop
     def Check(self, request: pb.CheckRequest, by: Caller) -> pb.CheckResponse:
         """Answer one question."""
+        if request.include_trace or request.include_remedy:
+            return self._answer_at_length(request, by)
         replica = self.replica
-        facts, bundle = replica.facts, replica.policy.bundle
-        subject, resource, action, module = request.subject, request.resource, request.action, request.required_module
-        check_resource(resource)
-        if subject not in facts.grants:  # who is a member somewhere has a proper id
-            check_user_id("subject", subject)
-        decision = decide(
-            facts,
-            bundle.rules,
-            replica.now(),
-            subject=subject,
-            place=place_of(request, facts.places),
-            resource=resource,
-            action=action,
-            required_module=module,
-        )
-        response = pb.CheckResponse(
-            decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
-            revision=replica.token,
-            policy_version=bundle.version,
-            decision_id=self.ids.next(),
-        )
-        if decision.warnings:  # even an empty field costs as much as the message
-            response.warnings.extend(decision.warnings)
-        if decision.allowed:
-            self.metrics.decisions[""] += 1
-            if decision.valid_until is not None:
-                response.valid_until.CopyFrom(timestamp(decision.valid_until))
-        else:
-            self.metrics.decisions[decision.reasons[0]] += 1
-            self.denials.write(
-                response.denial, bundle.rules, decision, resource=resource, action=action, required_module=module
-            )
+        answers = self.answers.under(replica.facts, replica.policy.bundle, replica.token)
+        workspace_id = request.workspace_id
+        asked = (request.subject, workspace_id, request.resource, request.action, request.required_module)
+        found = answers.get(asked) if workspace_id else None
+        if found is None:
+            decision = self._decide(request)
+            found = Remembered(self._message(request, decision), decision.reasons[0] if decision.reasons else "")
+            if workspace_id and not decision.depends_on_time:
+                answers[asked] = found
+        self.metrics.decisions[found.reason] += 1
+        response = pb.CheckResponse()
+        response.CopyFrom(found.response)
+        response.decision_id = self.ids.next()
+        return response
+
+    def _answer_at_length(self, request: pb.CheckRequest, by: Caller) -> pb.CheckResponse:
+        """Answer with what the request includes: how the answer came about, who can change it."""
+        decision = self._decide(request)
+        self.metrics.decisions[decision.reasons[0] if decision.reasons else ""] += 1
+        response = self._message(request, decision)
+        response.decision_id = self.ids.next()
         if request.include_trace:
             self._trace(request, decision, response)
         if request.include_remedy and not decision.allowed:
             self._who_can_fix(request, decision, response, by.actor)
+        return response
+
+    def _decide(self, request: pb.CheckRequest) -> Decision:
+        facts, subject, resource = self.replica.facts, request.subject, request.resource
+        check_resource(resource)
+        if subject not in facts.grants:  # who is a member somewhere has a proper id
+            check_user_id("subject", subject)
+        return decide(
+            facts,
+            self.replica.rules,
+            self.replica.now(),
+            subject=subject,
+            place=place_of(request, facts.places),
+            resource=resource,
+            action=request.action,
+            required_module=request.required_module,
+        )
+
+    def _message(self, request: pb.CheckRequest, decision: Decision) -> pb.CheckResponse:
+        """Return the answer without a decision id, as the facts and the bundle are now."""
+        bundle = self.replica.policy.bundle
+        response = pb.CheckResponse(
+            decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
+            revision=self.replica.token,
+            policy_version=bundle.version,
+            warnings=decision.warnings,
+        )
+        if decision.valid_until is not None:
+            response.valid_until.CopyFrom(timestamp(decision.valid_until))
+        if not decision.allowed:
+            question = {"resource": request.resource, "action": request.action}
+            module = request.required_module
+            self.denials.write(response.denial, bundle.rules, decision, **question, required_module=module)
         return response
 
     @on_loop

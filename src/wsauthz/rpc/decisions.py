@@ -3,24 +3,30 @@
 import itertools
 import secrets
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
+from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Answer
 from wsauthz.policy.decision import OF_THE_SUBJECT, Decision
 from wsauthz.policy.explain import Step
+from wsauthz.policy.facts import Facts
 from wsauthz.policy.remedy import Remedy, remedy
 from wsauthz.policy.ruleset import Compiled, Ruleset
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import places_pb2
 
 _MOST_DENIALS: Final = 10_000
+_MOST_REMEMBERED: Final = 4_096
 _LAST_SECOND: Final = 253_402_300_799
 """Of the year 9999; a Timestamp holds no later one."""
+
+Asked = tuple[str, str, str, str, str]
+"""Subject, workspace, resource, action and required module, as they were sent."""
 
 
 def place(key: PlaceKey) -> places_pb2.Place:
@@ -51,6 +57,36 @@ class DecisionIds:
     def next(self) -> str:
         """Return a new one."""
         return f"{self._prefix}-{next(self._counter)}"
+
+
+class Remembered(NamedTuple):
+    """An answer but for its decision id, and the first reason by which it is counted."""
+
+    response: pb.CheckResponse
+    reason: str
+
+
+class Answers:
+    """Answers of Check that are given again while nothing has changed: an application asks the same for a whole page.
+
+    They hold under one revision of the facts and one bundle; under any other there are none (docs/decisions/0018).
+    """
+
+    def __init__(self) -> None:
+        self._under: tuple[Facts | None, Bundle | None, str] = (None, None, "")
+        self._answers: dict[Asked, Remembered] = {}
+
+    def under(self, facts: Facts, bundle: Bundle, token: str) -> dict[Asked, Remembered]:
+        """Return the answers that are true now; what is added must not depend on time."""
+        had_facts, had_bundle, had_token = self._under
+        if (
+            had_token != token
+            or had_facts is not facts
+            or had_bundle is not bundle
+            or len(self._answers) >= _MOST_REMEMBERED
+        ):
+            self._under, self._answers = (facts, bundle, token), {}
+        return self._answers
 
 
 class Denials:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, update
 
 from wsauthz.replica import following, replica, writing
 from wsauthz.store import deadlines, invitations, invite_codes, postgresql, revisions, tables, workspaces
+from wsauthz.transport import grpcio, limits
 
 _HESITATION_SECONDS: Final = 0.005
 """How much longer a transaction takes from deciding to writing: else hardly two of them would meet."""
@@ -128,6 +129,13 @@ def epoch() -> None:
     put(revisions, "renew_epoch", lambda *_: None)
 
 
+def without_option(name: str) -> None:
+    """Start the server without a limit of the transport."""
+    kept = tuple(each for each in limits.OPTIONS if each[0] != name)
+    assert len(kept) < len(limits.OPTIONS)
+    vars(grpcio)["OPTIONS"] = kept
+
+
 PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "lock": lock,
     "invitation": invitation,
@@ -138,6 +146,8 @@ PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "standby": standby,
     "epoch": epoch,
     "cutting-off": cutting_off,
+    "handshake": functools.partial(without_option, "grpc.server_handshake_timeout_ms"),
+    "connections": functools.partial(without_option, "grpc.max_allowed_incoming_connections"),
 }
 
 for name in filter(None, os.environ.get("WSAUTHZ_TEST_WITHOUT", "").split(",")):
