@@ -130,7 +130,7 @@ def test_there_are_only_so_many_connections(server: ServerProcess) -> None:
     assert connections_taken(server) < MOST_CONNECTIONS
     with grpc.insecure_channel(server.address) as channel:  # those are gone, and there is room again
         asked = Client(channel).authorization.Check
-        assert tell(asked, question("nowhere", "ann"), timeout=10, wait_for_ready=True).code == "NOT_FOUND"
+        assert tell(asked, question("nowhere", "ann"), timeout=10, wait_for_ready=True).code == OK
 
 
 @pytest.mark.faults
@@ -142,13 +142,13 @@ def test_without_a_limit_there_are_as_many_as_come(sqlite_url: str) -> None:
 # --- gone -------------------------------------------------------------------------------------------------------------
 
 
-def cancel_writes(process: ServerProcess, workspace: str) -> None:
+def cancel_writes(process: ServerProcess, workspace: str, names: str) -> None:
     """Make writes that are cancelled, or run out of time, somewhere on their way."""
     chance = random.Random(3)
     client = process.client("ann")
 
     def add(number: int, seconds: float, *, cancels: bool) -> None:
-        request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=f"user-{number}")
+        request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=f"{names}-{number}")
         add_member: Any = client.memberships.AddMember
         if cancels:
             made = add_member.future(request)
@@ -171,10 +171,10 @@ def test_a_write_whose_caller_is_gone_is_whole_or_absent_and_leaves_no_thread_no
 ) -> None:
     with ServerProcess(database_url, BUNDLES / "dam", WSAUTHZ_TRANSPORT=transport) as process:
         workspace = workspace_of(process.client("ann"))
-        cancel_writes(process, workspace)  # now every thread and connection there may be is there
+        cancel_writes(process, workspace, "before")  # now every thread and connection there may be is there
         before = handle(process).num_threads(), handle(process).num_fds()
         written = written_revisions(database_url)
-        cancel_writes(process, workspace)
+        cancel_writes(process, workspace, "user")
         time.sleep(0.5)
         after = handle(process).num_threads(), handle(process).num_fds()
         assert after[0] <= before[0] + 1
