@@ -151,3 +151,13 @@ def test_other_facts_another_bundle_and_another_revision_begin_anew() -> None:
         assert found == {}
         found["u", "w", "r", "a", ""] = Remembered(pb.CheckResponse(), "")
         assert answers.under(*each) is found
+
+
+def test_names_of_modules_that_there_are_not_are_not_kept(server: Tenants) -> None:
+    found = service(server)
+    for number in range(20):
+        for subject in ("ada", "stranger"):
+            answer = ask(found, subject=subject, required_module=f"{number}" * 1_000)
+            assert list(answer.warnings) == ["UNKNOWN_MODULE"]
+    kept = str([found.denials._made, found.answers._answers])
+    assert len(kept) < 10_000

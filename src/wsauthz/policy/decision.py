@@ -27,6 +27,8 @@ OF_THE_SUBJECT: Final = frozenset(
     {_NOT_A_MEMBER, _ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
 )
 """Reasons that no place is behind; what would fix them is the same everywhere."""
+_NO_ROLE_AT_ALL: Final = (_NOT_A_MEMBER, _ROLE_INSUFFICIENT)
+_NOT_SUFFICIENT: Final = (_ROLE_INSUFFICIENT,)
 _NO_MATCH: Final[Match] = (None, None)
 
 Holding = tuple[Nodes, bool, bool]
@@ -97,7 +99,7 @@ def decide(
     if allow is not None and deny is None and not (is_gated and _is_stopped(facts, rules, now, question)):
         until = _valid_until(facts, rules, now, question) if holding[2] else None
         return Decision(True, (), at, allow.rule, None, warnings, until, holding[2])
-    if required_module and not _known(rules, required_module):
+    if required_module and not is_module(rules, required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
     reasons = _obstacles(facts, rules, now, question, holding, (allow, deny))
     blocked_by = None if reasons[0] in OF_THE_SUBJECT else blocker(question, reasons[0], deny)
@@ -189,12 +191,13 @@ def _is_stopped(facts: Facts, rules: Ruleset, now: float, question: Question) ->
 def _passes_module(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
     """The module guard: the place has the module, and some role of the subject counts in it (REQ-117)."""
     module = question.required_module
-    if not _known(rules, module) or not has_module(question.at, module):
+    if not is_module(rules, module) or not has_module(question.at, module):
         return False
     return bool(held(facts, rules, now, question.subject, question.at, module))
 
 
-def _known(rules: Ruleset, module: str) -> bool:
+def is_module(rules: Ruleset, module: str) -> bool:
+    """Tell whether there is such a module."""
     return module == CORE or module in rules.catalog.modules
 
 
@@ -240,12 +243,16 @@ def _obstacles(
     in_module, left_out, _ = holding
     allow, deny = matched
     is_enabled = has_module(at, kind.module)
+    is_plain = is_enabled and at.state is _ACTIVE and not (left_out or required or kind.is_core)
+    if is_plain and allow is None and deny is None and kind.actions[question.action] is None:
+        # Of four denials three: nothing but the roles is in the way, and that is soon said.
+        return _NOT_SUFFICIENT if in_module else _NO_ROLE_AT_ALL
     anything = held(facts, rules, now, question.subject, at, None) if left_out else in_module
     sufficient = allow is not None
     if left_out or not is_enabled or at.state is not _ACTIVE:
         sufficient = match(rules, question, anything, _ACTIVE)[0] is not None
     lacks_required = required and anything and not held(facts, rules, now, question.subject, at, required)
-    lacks_module = not is_enabled or (required and not (_known(rules, required) and has_module(at, required)))
+    lacks_module = not is_enabled or (required and not (is_module(rules, required) and has_module(at, required)))
     is_elsewhere = left_out and sufficient and match(rules, question, in_module, _ACTIVE)[0] is None
     found = (
         Reason.WORKSPACE_INACTIVE if at.state is _INACTIVE else None,

@@ -9,7 +9,7 @@ from wsauthz.model.identifiers import check_id, check_user_id, is_resource_id
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.policy.access import provenance
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import Decision, Question, decide
+from wsauthz.policy.decision import Decision, Question, decide, is_module
 from wsauthz.policy.explain import matched, steps
 from wsauthz.policy.remedy import helpers, remedy
 from wsauthz.replica.replica import Replica
@@ -56,7 +56,8 @@ class AuthorizationService:
         if found is None:
             decision = self._decide(request)
             found = Remembered(self._message(request, decision), decision.reasons[0] if decision.reasons else "")
-            if workspace_id and not decision.depends_on_time:
+            is_bounded = not asked[-1] or is_module(replica.rules, asked[-1])  # names of no module may be of any length
+            if workspace_id and is_bounded and not decision.depends_on_time:
                 answers[asked] = found
         self.metrics.decisions[found.reason] += 1
         response = pb.CheckResponse()

@@ -12,7 +12,7 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Answer
-from wsauthz.policy.decision import OF_THE_SUBJECT, Decision
+from wsauthz.policy.decision import OF_THE_SUBJECT, Decision, is_module
 from wsauthz.policy.explain import Step
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.remedy import Remedy, remedy
@@ -22,6 +22,8 @@ from wsauthz.v1 import places_pb2
 
 _MOST_DENIALS: Final = 10_000
 _MOST_REMEMBERED: Final = 4_096
+_UNKNOWN: Final = "?"
+"""Any module that there is none of: their names have no end, in number and in length, and all are denied alike."""
 _LAST_SECOND: Final = 253_402_300_799
 """Of the year 9999; a Timestamp holds no later one."""
 
@@ -109,7 +111,8 @@ class Denials:
         at, kind = decision.place, resource.partition("/")[0]
         is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and (kind, action) not in rules.particular
         about = at.key[0] if is_shared and at is not None else _about(decision, resource)
-        key = (decision.reasons, kind, action, required_module, about)
+        module = required_module if not required_module or is_module(rules, required_module) else _UNKNOWN
+        key = (decision.reasons, kind, action, module, about)
         made = self._made.get(key)
         if made is None:
             fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)
