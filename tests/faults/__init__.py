@@ -6,8 +6,8 @@
 - notifications lost, a connection that hears nothing any more: test_propagation.py
 - a bundle half-written, broken, empty, gone: tests/rpc/test_policy.py, tests/review/test_watching.py
 - ten times the load: bench/overload.py; the budget of writes and refusals: tests/rpc/test_budget.py
-- idle and slow connections, too many of them, callers that go away: test_clients.py; messages, metadata and streams that
-  are too large or too many: tests/transport/test_servers.py
+- idle and slow connections, too many of them, callers that go away: test_clients.py; messages, metadata and streams
+  that are too large or too many: tests/transport/test_servers.py
 - SIGTERM, and restarts one after another: test_rolling.py, tests/cli/test_serving.py
 - a migration interrupted: tests/store/test_migrations.py
 - a full disk, a locked file: test_storage.py

@@ -165,10 +165,11 @@ def cancel_writes(process: ServerProcess, workspace: str, names: str) -> None:
             each.result()
 
 
-@pytest.mark.parametrize("transport", ["grpcio", "native"])
+@pytest.mark.parametrize(("kind", "transport"), [("sqlite", "native"), ("postgresql", "grpcio")])
 def test_a_write_whose_caller_is_gone_is_whole_or_absent_and_leaves_no_thread_nor_connection(
-    database_url: str, transport: str
+    request: pytest.FixtureRequest, kind: str, transport: str
 ) -> None:
+    database_url = request.getfixturevalue(f"{kind}_url")
     with ServerProcess(database_url, BUNDLES / "dam", WSAUTHZ_TRANSPORT=transport) as process:
         workspace = workspace_of(process.client("ann"))
         cancel_writes(process, workspace, "before")  # now every thread and connection there may be is there

@@ -14,7 +14,7 @@ from tests.serving import BUNDLES, Client, ServerProcess
 from wsauthz.v1 import memberships_pb2
 
 WRITE_SECONDS = 3.0
-TRIES = 3
+TRIES = 2
 
 
 @contextmanager
