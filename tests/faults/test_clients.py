@@ -123,11 +123,14 @@ def connections_taken(process: ServerProcess) -> int:
     with sockets(process, MOST_CONNECTIONS + 100) as others:
         told = [tell(ann.authorization.Check, request, timeout=PATIENCE_SECONDS) for _ in range(50)]
         assert {call.code for call in told} == {OK}
-        return sum(map(is_open, others))
+        until = time.monotonic() + PATIENCE_SECONDS  # which the server may take to get round to the last ones
+        while (taken := sum(map(is_open, others))) > MOST_CONNECTIONS and time.monotonic() < until:
+            time.sleep(0.1)
+        return taken
 
 
 def test_there_are_only_so_many_connections(server: ServerProcess) -> None:
-    assert connections_taken(server) < MOST_CONNECTIONS
+    assert connections_taken(server) <= MOST_CONNECTIONS
     with grpc.insecure_channel(server.address) as channel:  # those are gone, and there is room again
         asked = Client(channel).authorization.Check
         assert tell(asked, question("nowhere", "ann"), timeout=10, wait_for_ready=True).code == OK
@@ -180,8 +183,8 @@ def test_a_write_whose_caller_is_gone_is_whole_or_absent_and_leaves_no_thread_no
         after = handle(process).num_threads(), handle(process).num_fds()
         assert after[0] <= before[0] + 1
         assert after[1] <= before[1] + 1
-        request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="somebody-else")
-        assert tell(process.client("ann").memberships.AddMember, request).code == OK
+        last = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="somebody-else")
+        assert tell(process.client("ann").memberships.AddMember, last).code == OK
     assert written_revisions(database_url) >= written + 1
 
 
