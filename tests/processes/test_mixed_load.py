@@ -194,7 +194,7 @@ def growth(samples: list[Sample], of: Callable[[Sample], int]) -> tuple[float, f
 
 
 def test_a_bit_of_everything_for_a_while_fails_nowhere(database_url: str) -> None:
-    found, _, _ = run(database_url, warm=0.5, seconds=3, every=0.5)
+    found, _, _ = run(database_url, warm=0.5, seconds=2, every=0.5)
     assert not found.failed
     assert set(found.done) == set(ASKED)
 

@@ -192,6 +192,7 @@ def test_a_thousand_rounds_of_overlapping_transactions(database_url: str, capsys
     assert outcome.is_mirrored
 
 
+@pytest.mark.soak
 def test_without_the_lock_revisions_are_lost(postgresql_url: str) -> None:
     """The order of revisions is then not the order of commits: what commits late was passed over."""
     assert goes_wrong(postgresql_url, "lock")
