@@ -31,6 +31,8 @@ from wsauthz.policy.state_file import read_state
 from wsauthz.rpc.methods import core_vocabulary, methods
 from wsauthz.v1 import authorization_pb2, memberships_pb2, organizations_pb2, users_pb2, workspace_states_pb2
 
+pytestmark = pytest.mark.usefixtures("refusals_are_free")
+
 EVERYBODY = 1000
 METHODS = {method.name: method for method in methods().values() if method.writes}
 
