@@ -1,10 +1,13 @@
 """What writes may take, and what refused ones may."""
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 
 import grpc
 import pytest
+from sqlalchemy.engine import make_url
 
 from tests.rpc.conftest import MakeDatabase
 from tests.rpc.tenants import Tenants
@@ -80,3 +83,22 @@ def test_writes_that_are_refused_again_and_again_are_kept_from_the_lock(
         assert found[-1].retry_seconds > 0
         assert refusal(tenants.client(other).memberships.Leave, leave[1]).code is grpc.StatusCode.FAILED_PRECONDITION
         assert tenants.member(owner, workspaces[0])
+
+
+def test_refused_attempts_that_wait_to_be_audited_leave_room_for_calls(sqlite_url: str) -> None:
+    """Nobody waits for them, and whoever makes them has a new name every time."""
+    with Serving(sqlite_url, BUNDLES / "dam") as serving:
+        tenants = Tenants(serving)
+        owner = tenants.user()
+        workspace = tenants.workspace(owner).id
+        with closing(sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for number in range(200):
+                remove = memberships_pb2.RemoveMemberRequest(workspace_id=workspace, user_id=owner)
+                stranger = tenants.client(f"stranger-{number}").memberships
+                assert refusal(stranger.RemoveMember, remove).reason == "WORKSPACE_NOT_FOUND"
+            asked = tenants.client(owner).memberships.ListMembers.future(
+                memberships_pb2.ListMembersRequest(workspace_id=workspace), timeout=30
+            )
+            other.execute("ROLLBACK")
+            assert len(asked.result().members) == 1

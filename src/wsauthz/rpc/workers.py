@@ -51,8 +51,11 @@ class Workers:
         return await asyncio.shield(asyncio.wrap_future(self._start(work, writer)))
 
     def start_later(self, work: Callable[[], Any], writer: Caller) -> bool:
-        """Have a write done that nobody waits for; tell whether there is room for it."""
-        if self._count >= self._most:
+        """Have a write done that nobody waits for, while half of the room is free; tell whether it is done.
+
+        The other half is for calls, whose callers wait: those who are refused could else keep everybody out.
+        """
+        if self._count * 2 >= self._most:
             return False
         self._count += 1
         self._budget.reserve()
