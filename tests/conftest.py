@@ -19,6 +19,9 @@ from sqlalchemy.engine import make_url
 from tests.databases import Databases, fresh_database
 from tests.postgres import PostgresServer
 
+# Before grpc is loaded: what it does when a process forks has crashed children that were to become a PostgreSQL.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 SERVER = pytest.StashKey[PostgresServer]()
 SOAK_SECONDS = 3600
 
