@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if item.get_closest_marker(form)]
         if config.getoption(f"--{form}"):
             for item in long:
-                item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
+                if item.get_closest_marker("timeout") is None:
+                    item.add_marker(pytest.mark.timeout(SOAK_SECONDS))
         elif long:
             left_out = set(long)
             items[:] = [item for item in items if item not in left_out]
