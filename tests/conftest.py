@@ -52,8 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if item.get_closest_marker(form)]
         if config.getoption(f"--{form}"):
             for item in long:
-                if item.get_closest_marker("timeout") is None:
-                    item.add_marker(pytest.mark.timeout(SOAK_SECONDS))
+                own = item.get_closest_marker("timeout")
+                if own is None or own.args[0] < SOAK_SECONDS:
+                    item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
         elif long:
             left_out = set(long)
             items[:] = [item for item in items if item not in left_out]
