@@ -24,7 +24,7 @@ from bench.decision import facts_of
 from bench.load import CONNECTIONS, STREAMS, Load, call, check_installed
 from bench.measure import Rounds, microseconds
 from bench.peers import policy_files, request
-from bench.questions import Asked, draw, sort
+from bench.questions import CHECK, Asked, draw, ours, sort
 from bench.report import Line, Section, write
 from bench.servers import Server
 from wsauthz.v1 import authorization_pb2 as pb
@@ -39,7 +39,6 @@ LEAST_RATIO: Final = {"grpcio": 1.5, "native": 6.0}
 _PACKAGE: Final = "@cerbos/cerbos-linux-x64"
 _FOLDER: Final = Path(__file__).parents[1] / ".benchmarks" / "cerbos"
 _METHOD: Final = "cerbos.svc.v1.CerbosService/CheckResources"
-_CHECK: Final = "wsauthz.v1.AuthorizationService/Check"
 
 
 def run() -> None:
@@ -69,21 +68,14 @@ def run() -> None:
                 for answer, questions in (("allow", asked.allowed), ("deny", asked.denied))
                 for who, target, method, messages in (
                     ("cerbos", peer, _METHOD, [theirs[one] for one in _some(questions, number)]),
-                    ("grpcio", server, _CHECK, [ours(one) for one in _some(questions, number)]),
-                    ("native", native, _CHECK, [ours(one) for one in _some(questions, number)]),
+                    ("grpcio", server, CHECK, [ours(one) for one in _some(questions, number)]),
+                    ("native", native, CHECK, [ours(one) for one in _some(questions, number)]),
                 )
             }
             for number in range(ROUNDS + 1)
         ][1:]
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
     write(_section(rounds, text, version))
-
-
-def ours(asked: Asked) -> Message:
-    """Return the question as our message."""
-    return pb.CheckRequest(
-        subject=asked.subject, workspace_id=asked.place_id, resource=asked.resource, action=asked.action
-    )
 
 
 def _some(questions: list[Asked], number: int) -> list[Asked]:
@@ -163,7 +155,7 @@ def _compare(peer: Server, messages: dict[Asked, Message], allowed: set[Asked]) 
 def _compare_ours(server: Server, allowed: list[Asked], denied: list[Asked]) -> None:
     with grpc.insecure_channel(server.address) as channel:
         check: Any = channel.unary_unary(
-            f"/{_CHECK}", lambda message: message.SerializeToString(), pb.CheckResponse.FromString
+            f"/{CHECK}", lambda message: message.SerializeToString(), pb.CheckResponse.FromString
         )
         for questions, decision in ((allowed, pb.DECISION_ALLOW), (denied, pb.DECISION_DENY)):
             for asked in questions:

@@ -13,7 +13,7 @@ from bench.database import path_of
 from bench.dataset import make
 from bench.load import CONNECTIONS, STREAMS, Load, call, check_installed
 from bench.measure import Rounds, microseconds
-from bench.questions import Asked, draw
+from bench.questions import CHECK, Asked, draw, ours
 from bench.report import Line, Section, write
 from bench.series import Series
 from bench.servers import Server
@@ -27,7 +27,6 @@ CALLS: Final = {"grpcio": 16_000, "native": 80_000}
 LEAST_RATIO: Final = {"grpcio": 0.75, "native": 0.5}
 """By transport, which these tables list."""
 
-_CHECK: Final = "wsauthz.v1.AuthorizationService/Check"
 _EMPTY: Final = f"{empty.SERVICE}/{empty.METHOD}"
 _SAMPLED: Final = CONNECTIONS * (ROUNDS + 1)
 
@@ -78,8 +77,7 @@ def _sample(server: Server, asked: Iterator[Asked]) -> Sample:
     with grpc.insecure_channel(server.address) as channel:
         stub = authorization_pb2_grpc.AuthorizationServiceStub(channel)
         while min(len(sample.allowed), len(sample.denied)) < _SAMPLED:
-            subject, _, place_id, resource, action = next(asked)
-            request = pb.CheckRequest(subject=subject, workspace_id=place_id, resource=resource, action=action)
+            request = ours(next(asked))
             answer = stub.Check(request)
             sample.asked += 1
             (sample.allowed if answer.decision == pb.DECISION_ALLOW else sample.denied).append(request)
@@ -90,8 +88,8 @@ def _burst(bare: Server, server: Server, sample: Sample, number: int, calls: int
     chosen = slice(number * CONNECTIONS, (number + 1) * CONNECTIONS)
     return {
         "empty": call(bare, _EMPTY, [Empty()] * CONNECTIONS, calls),
-        "allow": call(server, _CHECK, sample.allowed[chosen], calls),
-        "deny": call(server, _CHECK, sample.denied[chosen], calls),
+        "allow": call(server, CHECK, sample.allowed[chosen], calls),
+        "deny": call(server, CHECK, sample.denied[chosen], calls),
     }
 
 

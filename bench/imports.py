@@ -15,7 +15,7 @@ from bench.dataset import Dataset, make
 from bench.measure import Rounds
 from bench.processes import WSAUTHZ
 from bench.report import Line, Section, write
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, connect
 from wsauthz.model.memberships import Membership
 from wsauthz.store import bulk
 from wsauthz.store.database import Database
@@ -69,7 +69,7 @@ def _command(database: PostgresServer, path: Path, number: int) -> tuple[float, 
     command = [WSAUTHZ, "import", str(path), "--database", url, "--policy", str(policies.DIRECTORY)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
     seconds = time.perf_counter() - began
-    with postgresql.connect(url) as connection:
+    with connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM memberships").fetchone()
     return seconds, int(row[0]) if row else 0
 
@@ -82,7 +82,7 @@ def _parts(database: PostgresServer, data: Dataset) -> list[tuple[float, float, 
         with opened.read() as connection:
             nouns: list[Membership] = list(bulk.memberships_by_place(connection))
         for _ in range(ROUNDS + 1):
-            with postgresql.connect(url, autocommit=True) as plain:
+            with connect(url, autocommit=True) as plain:
                 plain.execute("TRUNCATE memberships")
             with opened.write() as connection:
                 driver: Any = connection.connection.driver_connection

@@ -11,12 +11,11 @@ from typing import Final
 from google.protobuf.message import Message
 
 from bench import policies, servers
-from bench.cerbos import ours
 from bench.database import path_of
 from bench.dataset import make
 from bench.load import CONNECTIONS, CORE, STREAMS, call, check_installed, framed
 from bench.measure import Rounds
-from bench.questions import draw
+from bench.questions import CHECK, draw, ours
 from bench.report import Line, Section, write
 from bench.servers import Server
 
@@ -26,7 +25,6 @@ PEAK_CALLS: Final = {"grpcio": 12_000, "native": 60_000}
 SECONDS: Final = 5
 MOST_MILLISECONDS: Final = {"grpcio": 5.0, "native": 2.0}
 """p99, by transport."""
-_CHECK: Final = "wsauthz.v1.AuthorizationService/Check"
 
 Taken = tuple[float, float, float, float, float]
 """Calls/s at peak; p50, p99 and p99.9 in milliseconds at half of that; calls/s then."""
@@ -47,7 +45,7 @@ def _measure(transport: str, database: Path, messages: Sequence[Message]) -> lis
     with servers.real(database, transport) as server:
         for number in range(ROUNDS + 1):
             some = messages[number * CONNECTIONS : (number + 1) * CONNECTIONS]
-            peak = call(server, _CHECK, some, PEAK_CALLS[transport]).per_second
+            peak = call(server, CHECK, some, PEAK_CALLS[transport]).per_second
             found.append((peak, *_paced(server, some[0], peak / 2)))
     return found[1:]
 
@@ -71,7 +69,7 @@ def _paced(server: Server, message: Message, per_second: float) -> tuple[float, 
             "te: trailers",
         ]
         subprocess.run(
-            [*command, "-d", str(frame), f"http://{server.address}/{_CHECK}"], check=True, capture_output=True
+            [*command, "-d", str(frame), f"http://{server.address}/{CHECK}"], check=True, capture_output=True
         )
         rows = [line.split("\t") for line in log.read_text(encoding="ascii").splitlines()]
     if any(row[1] != "200" for row in rows) or len(rows) != count:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from bench.database import rows_of, stored_values
 from bench.dataset import Dataset
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, connect
 from wsauthz.store import migrations
 
 SETTINGS: Final = {"shared_buffers": "512MB", "max_wal_size": "4GB", "maintenance_work_mem": "256MB"}
@@ -35,12 +35,6 @@ def create(server: PostgresServer, name: str, data: Dataset | None = None) -> st
         with connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
     return url
-
-
-def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
-    """Return a connection of the bare driver."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=autocommit)
 
 
 def _copy(connection: psycopg.Connection[Any], table: Table, rows: Iterator[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bench.dataset import NOW, SEED, Values
 from wsauthz.model.places import PlaceKind
@@ -12,6 +12,7 @@ from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.v1 import authorization_pb2 as pb
 
 
 class Asked(NamedTuple):
@@ -22,6 +23,16 @@ class Asked(NamedTuple):
     place_id: str
     resource: str
     action: str
+
+
+CHECK: Final = "wsauthz.v1.AuthorizationService/Check"
+
+
+def ours(asked: Asked) -> pb.CheckRequest:
+    """Return the question as our message, for the method CHECK."""
+    return pb.CheckRequest(
+        subject=asked.subject, workspace_id=asked.place_id, resource=asked.resource, action=asked.action
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,11 @@ from typing import Any, Final
 import grpc
 
 from bench import policies, processes, servers
-from bench.cerbos import ours
 from bench.database import path_of
 from bench.dataset import Dataset, make
 from bench.decision import facts_of
 from bench.measure import Rounds
-from bench.questions import Asked, answer, draw
+from bench.questions import Asked, answer, draw, ours
 from bench.report import Line, Section, write
 from wsauthz.policy.bundle import MODEL, Bundle, build_bundle
 from wsauthz.rpc.methods import core_vocabulary

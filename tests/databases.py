@@ -7,13 +7,13 @@ whose schema or settings a test has changed, or that has grown, is not lent agai
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from tests.postgres import execute
+from tests.postgres import connect, execute
 
 WORTH_EMPTYING: Final = 20_000
 """Rows: more are dropped with their database."""
@@ -43,9 +43,9 @@ SELECT relname FROM pg_class
 
 
 @contextmanager
-def fresh_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """Make a database for the block, and drop it with the sessions left open in it; the URL of it."""
-    url = _create(server_url, template)
+def fresh_database(server_url: str) -> Iterator[str]:
+    """Make a database without tables for the block, and drop it with the sessions left open in it; the URL of it."""
+    url = _create(server_url, "template1")
     try:
         yield url
     finally:
@@ -82,19 +82,18 @@ class Databases:
 
     def _make(self) -> str:
         url = _create(self._server_url, self._template)
-        with _connected(url) as connection:
+        with connect(url) as connection:
             self._schemas[url] = _schema(connection)
         return url
 
     def _emptied(self, url: str) -> bool:
         """Whether the database is as it was when it was made, but for what tells it from every other one."""
-        with _connected(url) as connection:
+        with connect(url) as connection:
             connection.execute(OTHER_SESSIONS)
             if _schema(connection) != self._schemas[url]:
                 return False
-            connection.execute(
-                "SET session_replication_role = replica"
-            )  # no order among tables that refer to each other
+            # In whatever order: rows that refer to each other all go.
+            connection.execute("SET session_replication_role = replica")
             rows = 0
             for (table,) in connection.execute(TABLES).fetchall():
                 rows += connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table))).rowcount
@@ -116,11 +115,7 @@ def _drop(server_url: str, url: str) -> None:
     execute(server_url, f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
 
 
-def _connected(url: str) -> psycopg.Connection:
-    return psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
-
-
-def _schema(connection: psycopg.Connection) -> str:
+def _schema(connection: psycopg.Connection[Any]) -> str:
     try:
         row = connection.execute(SCHEMA).fetchone()
     except psycopg.errors.UndefinedTable:  # the one of the migrations

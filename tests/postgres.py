@@ -196,11 +196,14 @@ class PostgresServer:
 
 def execute(url: str, sql: str) -> None:
     """Run one statement at the server behind a SQLAlchemy `url`, outside of a transaction."""
-    parts = make_url(url)
-    with psycopg.connect(
-        parts.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
-    ) as connection:
+    with connect(url, autocommit=True) as connection:
         connection.execute(sql.encode())
+
+
+def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
+    """Return a connection of the bare driver to the database behind a SQLAlchemy `url`."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=autocommit)
 
 
 def _free_port() -> int:

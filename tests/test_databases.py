@@ -1,28 +1,24 @@
 import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from tests.databases import Databases
-
-
-def connected(url: str) -> psycopg.Connection:
-    return psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+from tests.postgres import connect
 
 
 def revision(url: str) -> tuple[object, ...]:
-    with connected(url) as connection:
+    with connect(url) as connection:
         found = connection.execute("SELECT value, epoch, secret FROM revision").fetchone()
     assert found is not None
-    return found
+    return tuple(found)
 
 
 def test_what_is_lent_again_is_a_new_database(postgresql_databases: Databases) -> None:
     with postgresql_databases.lend() as url:
         before = revision(url)
-        with connected(url) as connection:
+        with connect(url) as connection:
             connection.execute("UPDATE revision SET value = 7, audit_count = 3, audit_head = 'x'")
             connection.execute("INSERT INTO changes VALUES (7, 1, 'user', '{}', now())")
-        left_open = connected(url)
+        left_open = connect(url)
         left_open.execute("SELECT pg_advisory_lock(1)")
     with postgresql_databases.lend() as again:
         assert again == url
@@ -30,7 +26,7 @@ def test_what_is_lent_again_is_a_new_database(postgresql_databases: Databases) -
         assert value == 0
         assert epoch != before[1]
         assert secret != before[2]
-        with connected(again) as connection:
+        with connect(again) as connection:
             assert connection.execute("SELECT count(*) FROM changes").fetchone() == (0,)
             assert connection.execute("SELECT audit_count, audit_head FROM revision").fetchone() == (0, "")
             assert connection.execute("SELECT pg_try_advisory_lock(1)").fetchone() == (True,)
@@ -55,7 +51,7 @@ def test_what_is_lent_again_is_a_new_database(postgresql_databases: Databases) -
     ],
 )
 def test_what_has_another_schema_is_not_lent_again(postgresql_databases: Databases, statement: str) -> None:
-    with postgresql_databases.lend() as url, connected(url) as connection:
+    with postgresql_databases.lend() as url, connect(url) as connection:
         connection.execute(statement.encode())
     with postgresql_databases.lend() as other:
         assert other != url

@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -17,7 +16,7 @@ from tests.faults.load import OK, question, tell, workspace_of
 from tests.faults.proxy import Proxy
 from tests.faults.replicas import Replica, replicas
 from tests.faults.site import weakened
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, connect
 from tests.serving import BUNDLES, ServerProcess
 from wsauthz.model.errors import Unavailable
 from wsauthz.store import revisions
@@ -86,9 +85,7 @@ def must_add(process: ServerProcess | Replica, workspace: str, user: str) -> str
 
 def value_at(url: str) -> Any:
     """Return the revision that a server has."""
-    with psycopg.connect(
-        make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    ) as connection:
+    with connect(url) as connection:
         row = connection.execute("SELECT value FROM revision").fetchone()
     return row and row[0]
 

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy
 
 from tests.serving import BUNDLES, Client, ServerProcess
-from wsauthz.store import audit
+from tests.wholeness import whole_revisions
 from wsauthz.store.database import Database
-from wsauthz.store.tables import audit_entries, changes, memberships, revision
+from wsauthz.store.tables import memberships
 from wsauthz.v1 import memberships_pb2, users_pb2, workspaces_pb2
 
 READY_SECONDS = 5.0
@@ -74,16 +74,7 @@ def check_database(url: str, workspace_id: str, organization_id: str, acknowledg
             inside = users_of(memberships.c.workspace_id, workspace_id)
             assert acknowledged <= inside
             assert users_of(memberships.c.organization_id, organization_id) == inside
-            value = connection.execute(sqlalchemy.select(revision.c.value)).scalar_one()
-            told = set(connection.execute(sqlalchemy.select(changes.c.revision)).scalars())
-            assert told == set(range(1, value + 1))
-            audited = set(
-                connection.execute(
-                    sqlalchemy.select(audit_entries.c.revision).where(audit_entries.c.revision.is_not(None))
-                ).scalars()
-            )
-            assert audited == told
-            assert not audit.verify(connection).problem
+            whole_revisions(connection)
     finally:
         database.close()
 

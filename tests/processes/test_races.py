@@ -8,7 +8,7 @@ from tests.databases import Databases
 from tests.postgres import execute
 from tests.processes.arena import Arena, arena
 from tests.processes.races import RACES
-from tests.rpc.conftest import sqlite_database
+from tests.rpc.conftest import database_for
 
 TRIES = 20
 FEW = 8
@@ -19,13 +19,9 @@ SOAK_ROUNDS = 20
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def protected(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """Return servers as they are."""
-    if request.param == "sqlite":
-        with sqlite_database(request.getfixturevalue("sqlite_template")) as url, arena(url, 1) as found:
-            yield found
-    else:
-        databases: Databases = request.getfixturevalue("postgresql_databases")
-        with databases.lend() as url, arena(url, 2) as found:
-            yield found
+    processes = 1 if request.param == "sqlite" else 2
+    with database_for(request, request.param) as url, arena(url, processes) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

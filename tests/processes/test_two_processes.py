@@ -11,7 +11,7 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.rpc.conftest import sqlite_database
+from tests.rpc.conftest import database_for
 from tests.serving import BUNDLES, Client, ServerProcess, refusal
 from wsauthz.v1 import authorization_pb2 as authorization
 from wsauthz.v1 import memberships_pb2 as memberships
@@ -34,11 +34,7 @@ class Processes:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def processes(request: pytest.FixtureRequest) -> Iterator[Processes]:
     """Return what serves one database, of each kind."""
-    if request.param == "sqlite":
-        database = sqlite_database(request.getfixturevalue("sqlite_template"))
-    else:
-        database = request.getfixturevalue("postgresql_databases").lend()
-    with database as url, ExitStack() as stack:
+    with database_for(request, request.param) as url, ExitStack() as stack:
         with ThreadPoolExecutor(2) as pool:
             a, b = pool.map(stack.enter_context, [ServerProcess(url, BUNDLES / "dam") for _ in range(2)])
         yield Processes(database_url=url, a=a, b=b)

@@ -7,7 +7,8 @@ every module runs on that alone. A fixture with a server that outlives a test mu
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,14 @@ def sqlite_database(template: Path) -> Iterator[str]:
         with closing(sqlite3.connect(template)) as migrated, closing(sqlite3.connect(path)) as fresh:
             migrated.backup(fresh)
         yield f"sqlite:///{path}"
+
+
+def database_for(request: pytest.FixtureRequest, kind: str) -> AbstractContextManager[str]:
+    """Return a fresh database of a kind, sqlite or postgresql, for a block."""
+    if kind == "sqlite":
+        return sqlite_database(request.getfixturevalue("sqlite_template"))
+    databases: Databases = request.getfixturevalue("postgresql_databases")
+    return databases.lend()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -72,11 +81,7 @@ def transport(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def make_database(request: pytest.FixtureRequest, transport: str) -> MakeDatabase:
     """Return what makes a database for a block; the module's tests run once on each kind."""
-    if request.param == "sqlite":
-        sqlite_template = request.getfixturevalue("sqlite_template")
-        return lambda: sqlite_database(sqlite_template)
-    databases: Databases = request.getfixturevalue("postgresql_databases")
-    return databases.lend
+    return partial(database_for, request, request.param)
 
 
 @contextmanager

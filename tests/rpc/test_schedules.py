@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
-import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from tests.databases import Databases
+from tests.postgres import connect
 from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import STATE, Tenants
 from tests.serving import BUNDLES, Refusal, Serving, refusal
@@ -269,8 +268,7 @@ def cron(with_scheduler: Tenants) -> Tenants:
 
 def sql(tenants: Tenants, statement: str) -> list[Any]:
     """Run a statement beside the server and return its rows."""
-    url = make_url(tenants.server.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connect(tenants.server.database_url, autocommit=True) as connection:
         found = connection.execute(statement.encode())
         return found.fetchall() if found.description else []
 
@@ -310,8 +308,7 @@ def test_the_job_notifies_with_the_id_of_the_workspace(cron: Tenants) -> None:
     set_schedule(cron, owner, workspace, "0 9 * * 1")
     ((_schedule, command),) = jobs(cron).values()
     assert command == f"SELECT pg_notify('wsauthz_schedule', '{workspace}')"
-    url = make_url(cron.server.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connect(cron.server.database_url, autocommit=True) as connection:
         connection.execute("LISTEN wsauthz_schedule")
         sql(cron, command)
         heard = next(connection.notifies(timeout=10))

@@ -8,7 +8,6 @@ nothing is the matter; on PostgreSQL with another bundle than on SQLite; ``--soa
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -16,9 +15,8 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
-from tests.databases import Databases
 from tests.rpc.casts import World, lines
-from tests.rpc.conftest import sqlite_database
+from tests.rpc.conftest import database_for
 from tests.rpc.dumps import Dump, dump
 from tests.rpc.filling import fill
 from tests.rpc.mutations import MUTATIONS
@@ -82,19 +80,11 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     rules = policy(bundle)
     plan = Plan(rules, Random(f"states {bundle}"), most=most)
     world = world_of("returning", rules, plan.actors, NOTHING)
-    with opened(request, database) as url:
+    with database_for(request, database) as url:
         catalog = read_bundle(BUNDLES / bundle, core_vocabulary()).catalog
         fill(url, read_state(lines([*plan.worlds, world]), "jsonl"), catalog)
         with Serving(url, BUNDLES / bundle) as server:
             yield Stage(plan=plan, tenants=Tenants(server), world=world)
-
-
-def opened(request: pytest.FixtureRequest, kind: str) -> AbstractContextManager[str]:
-    """Return a fresh database for a block."""
-    if kind == "sqlite":
-        return sqlite_database(request.getfixturevalue("sqlite_template"))
-    databases: Databases = request.getfixturevalue("postgresql_databases")
-    return databases.lend()
 
 
 def test_every_method_that_writes_is_called() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from tests.databases import Databases
+from tests.postgres import connect
 from tests.rpc import tables
 from tests.rpc.bundles import copy_bundle
 from tests.rpc.conftest import serving, sqlite_database
@@ -345,8 +345,8 @@ def postgresql_dam(postgresql_databases: Databases) -> Iterator[Tenants]:
 @contextmanager
 def locked(tenants: Tenants, table: str) -> Iterator[psycopg.Connection[Any]]:
     """Let nobody read a table for the block; give a second connection, to look who waits for it."""
-    url = make_url(tenants.server.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as looker:
+    url = tenants.server.database_url
+    with connect(url) as holder, connect(url, autocommit=True) as looker:
         holder.execute(f"LOCK TABLE {table}".encode())
         yield looker
 

@@ -54,6 +54,11 @@ class Decision:
     depends_on_time: bool = False
     """Whether some membership here has an end, so that time alone could change this answer."""
 
+    @property
+    def reason(self) -> Reason | None:
+        """The first of the reasons; None when allowed."""
+        return self.reasons[0] if self.reasons else None
+
 
 @dataclass(slots=True)
 class Question:
@@ -99,7 +104,7 @@ def decide(
     if allow is not None and deny is None and not (is_gated and _is_stopped(facts, rules, now, question)):
         until = _valid_until(facts, rules, now, question) if holding[2] else None
         return Decision(True, (), at, allow.rule, None, warnings, until, holding[2])
-    if required_module and not is_module(rules, required_module):
+    if is_unknown(rules, required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
     reasons = _obstacles(facts, rules, now, question, holding, (allow, deny))
     blocked_by = None if reasons[0] in OF_THE_SUBJECT else blocker(question, reasons[0], deny)
@@ -191,14 +196,14 @@ def _is_stopped(facts: Facts, rules: Ruleset, now: float, question: Question) ->
 def _passes_module(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
     """The module guard: the place has the module, and some role of the subject counts in it (REQ-117)."""
     module = question.required_module
-    if not is_module(rules, module) or not has_module(question.at, module):
+    if is_unknown(rules, module) or not has_module(question.at, module):
         return False
     return bool(held(facts, rules, now, question.subject, question.at, module))
 
 
-def is_module(rules: Ruleset, module: str) -> bool:
-    """Tell whether there is such a module."""
-    return module == CORE or module in rules.catalog.modules
+def is_unknown(rules: Ruleset, module: str) -> bool:
+    """Tell whether a module is named and there is none of that name."""
+    return module not in {"", CORE} and module not in rules.catalog.modules
 
 
 def _lacks_feature(rules: Ruleset, question: Question) -> bool:
@@ -252,7 +257,7 @@ def _obstacles(
     if left_out or not is_enabled or at.state is not _ACTIVE:
         sufficient = match(rules, question, anything, _ACTIVE)[0] is not None
     lacks_required = required and anything and not held(facts, rules, now, question.subject, at, required)
-    lacks_module = not is_enabled or (required and not (is_module(rules, required) and has_module(at, required)))
+    lacks_module = not is_enabled or (required and (is_unknown(rules, required) or not has_module(at, required)))
     is_elsewhere = left_out and sufficient and match(rules, question, in_module, _ACTIVE)[0] is None
     found = (
         Reason.WORKSPACE_INACTIVE if at.state is _INACTIVE else None,

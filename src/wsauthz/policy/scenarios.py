@@ -104,7 +104,7 @@ def _decide(facts: Facts, rules: Ruleset, now: float, expected: Expectation) -> 
 
 
 def _difference(expected: Expectation, decision: Decision) -> str:
-    got = decision.reasons[0] if decision.reasons else None
+    got = decision.reason
     if got is not expected.reason:
         by = f" by {rules_reader.FILE}:{decision.rule.line}" if decision.rule else ""
         return f"expected {expected.reason or 'allow'}, got {got or 'allow'}{by}"
@@ -125,7 +125,7 @@ def _route_difference(facts: Facts, rules: Ruleset, now: float, route: Route) ->
         required_module=route.required_module,
         parent_workspace_id=route.parent_workspace_id,
     )
-    got = answer.decision.reasons[0] if answer.decision.reasons else None
+    got = answer.decision.reason
     if got is not route.reason:
         at = f" by the guard {answer.guard}" if answer.guard else ""
         return f"expected {route.reason or 'allow'}, got {got or 'allow'}{at}"

@@ -9,7 +9,7 @@ from wsauthz.model.identifiers import check_id, check_user_id, is_resource_id
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.policy.access import provenance
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import Decision, Question, decide, is_module
+from wsauthz.policy.decision import Decision, Question, decide, is_unknown
 from wsauthz.policy.explain import matched, steps
 from wsauthz.policy.remedy import helpers, remedy
 from wsauthz.replica.replica import Replica
@@ -55,9 +55,9 @@ class AuthorizationService:
         found = answers.get(asked) if workspace_id else None
         if found is None:
             decision = self._decide(request)
-            found = Remembered(self._message(request, decision), decision.reasons[0] if decision.reasons else "")
-            is_bounded = not asked[-1] or is_module(replica.rules, asked[-1])  # names of no module may be of any length
-            if workspace_id and is_bounded and not decision.depends_on_time:
+            found = Remembered(self._message(request, decision), decision.reason or "")
+            # Names of no module may be of any length, and of any number.
+            if workspace_id and not (decision.depends_on_time or is_unknown(replica.rules, request.required_module)):
                 answers[asked] = found
         self.metrics.decisions[found.reason] += 1
         response = pb.CheckResponse()
@@ -68,7 +68,7 @@ class AuthorizationService:
     def _answer_at_length(self, request: pb.CheckRequest, by: Caller) -> pb.CheckResponse:
         """Answer with what the request includes: how the answer came about, who can change it."""
         decision = self._decide(request)
-        self.metrics.decisions[decision.reasons[0] if decision.reasons else ""] += 1
+        self.metrics.decisions[decision.reason or ""] += 1
         response = self._message(request, decision)
         response.decision_id = self.ids.next()
         if request.include_trace:
@@ -163,7 +163,7 @@ class AuthorizationService:
             except Refused as refused:
                 answers.append(pb.BatchCheckAnswer(error=str(refused)))
                 continue
-            reason = decision.reasons[0] if decision.reasons else None
+            reason = decision.reason
             self.metrics.decisions[reason or ""] += 1
             answer = shared.get(reason)
             if answer is None:

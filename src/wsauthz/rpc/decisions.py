@@ -12,7 +12,7 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Answer
-from wsauthz.policy.decision import OF_THE_SUBJECT, Decision, is_module
+from wsauthz.policy.decision import OF_THE_SUBJECT, Decision, is_unknown
 from wsauthz.policy.explain import Step
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.remedy import Remedy, remedy
@@ -111,7 +111,7 @@ class Denials:
         at, kind = decision.place, resource.partition("/")[0]
         is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and (kind, action) not in rules.particular
         about = at.key[0] if is_shared and at is not None else _about(decision, resource)
-        module = required_module if not required_module or is_module(rules, required_module) else _UNKNOWN
+        module = _UNKNOWN if is_unknown(rules, required_module) else required_module
         key = (decision.reasons, kind, action, module, about)
         made = self._made.get(key)
         if made is None:
