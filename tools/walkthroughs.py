@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ SHOWN: Final = "127.0.0.1:50051"
 
 _BLOCK: Final = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 _DIFFERS: Final = (
+    (re.compile(r"-workspace-[a-z0-9-]+"), "-SLUG"),  # A slug made of an id is shorter where that has "-" or "_" twice.
     (re.compile(r"\b(workspace|organization|member|invitation)([_-])[A-Za-z0-9_-]{16}"), r"\1\2..."),
     (re.compile(r"\b[0-9a-f]{64}\b"), "TOKEN"),
     (re.compile(r"\b[0-9A-HJKMNP-TV-Z]{20}\b"), "CODE"),
@@ -151,7 +153,9 @@ def main() -> int:
         if sys.argv[1:] != ["check"]:
             page.write_text(filled)
         elif same(filled) != same(text):
-            sys.stderr.write(f"{page.relative_to(ROOT)} is not what its commands print; run make docs\n")
+            name = str(page.relative_to(ROOT))
+            sys.stderr.write(f"{name} is not what its commands print; run make docs\n")
+            sys.stderr.writelines(unified_diff(same(text).splitlines(True), same(filled).splitlines(True), name, "now"))
             return 1
     return 0
 
