@@ -13,8 +13,8 @@ from bench import policies
 from bench.dataset import NOW, Dataset
 from bench.questions import Asked, draw
 from wsauthz.model.places import State
+from wsauthz.policy.actions import Compiled
 from wsauthz.policy.facts import Facts
-from wsauthz.policy.ruleset import Compiled
 from wsauthz.policy.stock import _Memory
 
 Row = tuple[str, ...]
@@ -97,7 +97,7 @@ def _rules() -> Iterator[tuple[str, str, str, str]]:
             if kind.is_core:
                 continue
             for action in kind.actions:
-                found = bundle.rules.rows(kind.name, action, State.ACTIVE)
+                found = bundle.rules.actions[kind.name][action].cells[State.ACTIVE].by_node
                 for row in (row for node in nodes for row in found.get(node, ())):
                     seen[_pattern(kind.name, row), action, "allow" if row.allows else "deny"] = None
         for resource, action, effect in seen:

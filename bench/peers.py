@@ -6,8 +6,8 @@ from bench.dataset import NOW
 from bench.questions import Asked
 from wsauthz.model.places import State
 from wsauthz.policy.bundle import Bundle
-from wsauthz.policy.decision import has_module, held
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.question import has_module, held
 from wsauthz.policy.rules import STATES
 
 _EFFECTS: Final = {True: "EFFECT_ALLOW", False: "EFFECT_DENY"}
@@ -26,7 +26,7 @@ def policy_files(bundle: Bundle) -> dict[str, Any]:
             found = {
                 compiled.rule: compiled
                 for state in _ANY
-                for rows in bundle.rules.rows(kind.name, action, state).values()
+                for rows in bundle.rules.actions[kind.name][action].cells[state].by_node.values()
                 for compiled in rows
                 if compiled.place is None and compiled.object_id is None
             }
@@ -56,8 +56,8 @@ def policy_files(bundle: Bundle) -> dict[str, Any]:
 def request(facts: Facts, bundle: Bundle, asked: Asked) -> dict[str, Any]:
     """Return a question as the body of CheckResources, with everything that Cerbos has to be told."""
     at = facts.places[asked.kind, asked.place_id]
-    kind, object_id = bundle.rules.type_of(asked.resource, asked.action)
-    nodes = held(facts, bundle.rules, NOW, asked.subject, at, kind.module)
+    action, object_id = bundle.rules.action(asked.resource, asked.action)
+    nodes = held(facts, bundle.rules, NOW, asked.subject, at, action.module)
     plan = bundle.catalog.plans.get(at.subscription[0]) if at.subscription else None
     is_active = asked.subject not in facts.deactivated
     return {
@@ -71,12 +71,12 @@ def request(facts: Facts, bundle: Bundle, asked: Asked) -> dict[str, Any]:
             {
                 "actions": [asked.action],
                 "resource": {
-                    "kind": kind.name,
+                    "kind": action.type.name,
                     "policyVersion": "default",
                     "id": object_id or "-",
                     "attr": {
                         "state": at.state.name,
-                        "module_enabled": has_module(at, kind.module),
+                        "module_enabled": has_module(at, action.module),
                         "features": sorted(plan.features) if plan else [],
                     },
                 },

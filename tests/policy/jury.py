@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from tests.policy.mutants import Mutant
 from wsauthz.model.places import PLATFORM, PlaceKey, State
 from wsauthz.policy.bundle import TESTS, Bundle, read_bundle
-from wsauthz.policy.rules import STATES, RuleTable
+from wsauthz.policy.rules import RuleTable
 from wsauthz.policy.rules_reader import FILE, read_rules
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.scenarios import failures, load_scenarios, prepare
@@ -123,14 +123,13 @@ def meaning(rules: Ruleset) -> object:
     workspaces whatever the rules say, because subscriptions are theirs.
     """
     own: dict[str, set[Right]] = defaultdict(set)
-    for kind in rules.catalog.resources.values():
-        for action, feature in kind.actions.items():
-            needs_plan = feature is not None and bool(rules.catalog.plans)
-            for state in STATES["any"]:
-                for node, rows in rules.rows(kind.name, action, state).items():
-                    for row in rows:
-                        place = None if row.place == PLATFORM else row.place
-                        own[node].add(Right(kind.name, action, state, row.allows, needs_plan, place, row.object_id))
+    for action in (action for actions in rules.actions.values() for action in actions.values()):
+        needs_plan = action.feature is not None and bool(rules.catalog.plans)
+        for state, cell in action.cells.items():
+            for node, rows in cell.by_node.items():
+                for row in rows:
+                    place, kind = None if row.place == PLATFORM else row.place, action.type.name
+                    own[node].add(Right(kind, action.name, state, row.allows, needs_plan, place, row.object_id))
     roles = {name: _given(rules, own, role(name)) for name in rules.catalog.roles}
     for name, given in roles.items():
         if "workspace" not in rules.catalog.roles[name].places:

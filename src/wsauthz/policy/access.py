@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy import terms
-from wsauthz.policy.decision import Question, allowing
+from wsauthz.policy.actions import Nodes
+from wsauthz.policy.decision import allowing
 from wsauthz.policy.facts import Facts, Grant, Place
-from wsauthz.policy.ruleset import Nodes, Ruleset
+from wsauthz.policy.question import Question
+from wsauthz.policy.ruleset import Ruleset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +108,12 @@ def _counts_in(at: Place, roles: tuple[Held, ...], module: str) -> bool:
 
 def _allowed(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place) -> dict[str, tuple[str, ...]]:
     allowed: dict[str, tuple[str, ...]] = {}
-    for kind in rules.catalog.resources.values():
+    for kind, compiled in rules.actions.items():
         actions = [
-            action
-            for action in sorted(kind.actions)
-            if allowing(facts, rules, now, Question(subject, at, kind, action, "", "")) is not None
+            name
+            for name, action in sorted(compiled.items())
+            if allowing(facts, rules, now, Question(subject, at, action, "", "")) is not None
         ]
         if actions:
-            allowed[kind.name] = tuple(actions)
+            allowed[kind] = tuple(actions)
     return allowed

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, islice
 from typing import Final
 
+from wsauthz.policy.actions import Nodes
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import Question, obstacles
+from wsauthz.policy.decision import obstacles
 from wsauthz.policy.facts import Facts, Grant, Place
-from wsauthz.policy.ruleset import Nodes, Ruleset
+from wsauthz.policy.question import Question
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.terms import EVERYONE
 
 MOST_PLACES: Final = 2_000
@@ -55,7 +57,7 @@ class Subjects:
         at = question.at
         nodes = _NOBODY
         if _OF_THE_PLACE.isdisjoint(obstacles(facts, rules, now, question)):
-            nodes = _allowing(rules, question)
+            nodes = _allowing(question)
         self._members = [
             (place, _giving(rules, nodes, distance))
             for distance, place in enumerate(at.chain)
@@ -97,14 +99,13 @@ class Subjects:
         return sorted(user for user in found if user <= end), end
 
 
-def _allowing(rules: Ruleset, question: Question) -> Nodes:
+def _allowing(question: Question) -> Nodes:
     """Return the roles and permissions to which a rule allows what is asked."""
     at = question.at
     keys = {place.key for place in at.chain}
-    rows = rules.rows(question.type.name, question.action, at.state)
     return frozenset(
         node
-        for node, found in rows.items()
+        for node, found in question.action.cells[at.state].by_node.items()
         if any(
             row.allows and row.place in {None, *keys} and row.object_id in {None, question.object_id} for row in found
         )

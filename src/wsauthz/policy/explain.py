@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wsauthz.policy import terms
+from wsauthz.policy.actions import Compiled
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import Decision, Question, blocker, held, matching, obstacles
+from wsauthz.policy.decision import Decision, obstacles
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.question import Question, held, matching
+from wsauthz.policy.reasons import blocker
 from wsauthz.policy.remedy import Remedy, remedy
-from wsauthz.policy.ruleset import Compiled, Ruleset
+from wsauthz.policy.ruleset import Ruleset
 
 _PASSED: Final[Mapping[Reason, str]] = {
     Reason.WORKSPACE_ID_MISSING: "A place was named.",
@@ -72,8 +75,8 @@ def steps(
     found = decision.reasons
     question = None
     if at is not None and Reason.USER_INACTIVE not in found:
-        kind, object_id = rules.type_of(resource, action)
-        question = Question(subject, at, kind, action, object_id, required_module)
+        asked, object_id = rules.action(resource, action)
+        question = Question(subject, at, asked, object_id, required_module)
         found = obstacles(facts, rules, now, question)
     taken: list[Step] = []
     for reason in Reason:
@@ -96,8 +99,8 @@ def steps(
 
 def matched(facts: Facts, rules: Ruleset, now: float, question: Question) -> list[Compiled]:
     """Return every row that matches in the present state, by every role that counts in the resource's module."""
-    nodes = held(facts, rules, now, question.subject, question.at, question.type.module)
-    return sorted(matching(rules, question, nodes, question.at.state), key=lambda row: (row.rule.line, row.node))
+    nodes = held(facts, rules, now, question.subject, question.at, question.action.module)
+    return sorted(matching(question, nodes, question.at.state), key=lambda row: (row.rule.line, row.node))
 
 
 def _rules_step(decision: Decision) -> Step:

@@ -8,8 +8,10 @@ from wsauthz.model.errors import UnknownGuard
 from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.catalog import Answer, Reason
-from wsauthz.policy.decision import Decision, Question, blocker, decide, obstacles
+from wsauthz.policy.decision import Decision, decide, obstacles
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.question import Question
+from wsauthz.policy.reasons import blocker
 from wsauthz.policy.ruleset import Ruleset
 
 DEFAULT_GUARDS: Final = ("checkWorkspace", "check-workspace-modules", "check-if-suspended")
@@ -104,8 +106,8 @@ def _obstructed(
         required_module=required_module,
     )
     if decision.place is not None and Reason.USER_INACTIVE not in decision.reasons:
-        kind, _ = rules.type_of("workspace", action)
-        question = Question(subject, decision.place, kind, action, "", required_module)
+        asked, _ = rules.action("workspace", action)
+        question = Question(subject, decision.place, asked, "", required_module)
         decision.reasons = obstacles(facts, rules, now, question)
     return decision
 
@@ -115,6 +117,6 @@ def _because(decision: Decision, subject: str, rules: Ruleset, reason: Reason, r
     others = tuple(other for other in decision.reasons if other is not reason)
     blocked_by = None
     if decision.place is not None:
-        kind, _ = rules.type_of("workspace", "view")
-        blocked_by = blocker(Question(subject, decision.place, kind, "view", "", required_module), reason)
+        asked, _ = rules.action("workspace", "view")
+        blocked_by = blocker(Question(subject, decision.place, asked, "", required_module), reason)
     return replace(decision, allowed=False, reasons=(reason, *others), blocked_by=blocked_by, valid_until=None)

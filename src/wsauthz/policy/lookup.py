@@ -8,12 +8,12 @@ from collections.abc import Collection
 from typing import Final
 
 from wsauthz.model.places import PlaceKey
+from wsauthz.policy.actions import Action
 from wsauthz.policy.candidates import Subjects, workspaces_below
-from wsauthz.policy.decision import Question, allowing
+from wsauthz.policy.decision import allowing
 from wsauthz.policy.facts import Facts, Place
-from wsauthz.policy.rules import STATES
+from wsauthz.policy.question import Question
 from wsauthz.policy.ruleset import Ruleset
-from wsauthz.policy.terms import ANY_STATE
 
 Page = tuple[list[str], str]
 """Ids, sorted, and the id to go on after; an empty one says that there are no more."""
@@ -45,15 +45,13 @@ def workspaces(
         UnknownResource, UnknownAction: as in a decision.
 
     """
-    kind, object_id = rules.type_of(resource, action)
+    asked, object_id = rules.action(resource, action)
     if facts.users.get(subject) is False:
         return [], ""
-    places, following = workspaces_below(facts, _useful(facts, rules, subject, kind.name, action), after)
+    places, following = workspaces_below(facts, _useful(facts, rules, subject, asked), after)
 
     def is_allowed(place: Place) -> bool:
-        return (
-            allowing(facts, rules, now, Question(subject, place, kind, action, object_id, required_module)) is not None
-        )
+        return allowing(facts, rules, now, Question(subject, place, asked, object_id, required_module)) is not None
 
     found: list[str] = []
     for decided, place in enumerate(places):
@@ -85,13 +83,13 @@ def subjects(
         UnknownResource, UnknownAction: as in a decision.
 
     """
-    kind, object_id = rules.type_of(resource, action)
+    asked, object_id = rules.action(resource, action)
     at = facts.places.get(place)
     if at is None:
         return [], ""
 
     def question(subject: str) -> Question:
-        return Question(subject, at, kind, action, object_id, required_module)
+        return Question(subject, at, asked, object_id, required_module)
 
     candidates = Subjects(facts, rules, now, question(""))
     found: list[str] = []
@@ -114,10 +112,10 @@ def subjects(
     return found, after
 
 
-def _useful(facts: Facts, rules: Ruleset, subject: str, kind: str, action: str) -> Collection[Place]:
+def _useful(facts: Facts, rules: Ruleset, subject: str, asked: Action) -> Collection[Place]:
     """Return where the subject holds what could allow the action, there or somewhere below."""
-    rows = [rules.rows(kind, action, state) for state in STATES[ANY_STATE]]
-    nodes = {node for found in rows for node, rules_of in found.items() if any(row.allows for row in rules_of)}
+    cells = asked.cells.values()
+    nodes = {node for cell in cells for node, rows in cell.by_node.items() if any(row.allows for row in rows)}
     known: dict[tuple[str, tuple[str, ...]], bool] = {}
 
     def gives(role: str, permissions: tuple[str, ...]) -> bool:

@@ -6,8 +6,7 @@ from typing import Final
 
 from wsauthz.model.places import PlaceKey, PlaceKind
 from wsauthz.policy.catalog import Catalog
-from wsauthz.policy.decision import Question
-from wsauthz.policy.facts import Facts
+from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.problems import BundleRefused, Problem, meant
 from wsauthz.policy.scenario import EVERYONE, Matrix, Row, Scenario
 from wsauthz.policy.scenario_reader import FILE
@@ -23,7 +22,10 @@ class Cell:
 
     line: int
     holder: str
-    question: Question
+    subject: str
+    at: Place
+    resource: str
+    action: str
     is_allowed: bool
     """What is expected."""
 
@@ -78,10 +80,16 @@ def _cells(matrix: Matrix, facts: Facts, catalog: Catalog) -> Iterator[Cell]:
         asked = [(kind.name, action) for kind in catalog.resources.values() for action in kind.actions]
         asked += [(r, action) for r in sorted(resources) for action in catalog.resources[r.partition("/")[0]].actions]
         for resource, action in asked:
-            name, _, object_id = resource.partition("/")
-            question = Question(subject, at, catalog.resources[name], action, object_id, "")
-            allowed = row.allowed & {(resource, action), (name, action)}
-            yield Cell(line=row.line, holder=row.holder, question=question, is_allowed=bool(allowed))
+            is_allowed = not row.allowed.isdisjoint({(resource, action), (resource.partition("/")[0], action)})
+            yield Cell(
+                line=row.line,
+                holder=row.holder,
+                subject=subject,
+                at=at,
+                resource=resource,
+                action=action,
+                is_allowed=is_allowed,
+            )
 
 
 def _enter(facts: Facts, subject: str, held_in: PlaceKey, row: Row) -> None:

@@ -6,9 +6,10 @@ from typing import Final
 from wsauthz.model.places import State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Reason, Role
-from wsauthz.policy.decision import Decision, Question, decide, has_module, matching
+from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.lookup import subjects
+from wsauthz.policy.question import Question, has_module, matching
 from wsauthz.policy.ruleset import Ruleset
 
 MOST_USERS: Final = 10
@@ -33,8 +34,8 @@ def remedy(rules: Ruleset, decision: Decision, *, resource: str, action: str, re
     if at is None:
         missing = reason is Reason.WORKSPACE_ID_MISSING
         return Remedy(message="Name the place that is meant." if missing else "Check the id: there is no such place.")
-    kind, object_id = rules.type_of(resource, action)
-    question = Question("", at, kind, action, object_id, required_module)
+    asked, object_id = rules.action(resource, action)
+    question = Question("", at, asked, object_id, required_module)
     match reason:
         case Reason.USER_INACTIVE:
             fix = Remedy(message="The application must reactivate the user.", method="UserService/UpsertUser")
@@ -76,7 +77,7 @@ def smallest_role(rules: Ruleset, question: Question) -> Role | None:
     for role in sorted(rules.catalog.roles.values(), key=lambda role: (role.rank, role.name)):
         if role.assignable and question.at.key[0] in role.places:
             nodes = rules.given(role.name, (), 0)
-            if any(row.allows for row in matching(rules, question, nodes, State.ACTIVE)):
+            if any(row.allows for row in matching(question, nodes, State.ACTIVE)):
                 return role
     return None
 
@@ -101,7 +102,7 @@ def _state(reason: Reason, place: Place) -> Remedy:
 
 
 def _plan(rules: Ruleset, decision: Decision, question: Question) -> Remedy:
-    feature = question.type.actions[question.action]
+    feature = question.action.feature
     plans = ", ".join(plan.name for plan in rules.catalog.plans.values() if feature in plan.features)
     return Remedy(
         message=f"Change to a plan with the feature {feature}: {plans}.",
@@ -113,7 +114,7 @@ def _plan(rules: Ruleset, decision: Decision, question: Question) -> Remedy:
 
 def _module(rules: Ruleset, reason: Reason, decision: Decision, question: Question) -> Remedy:
     required, at = question.required_module, question.at
-    module = question.type.module
+    module = question.action.module
     if reason is Reason.MODULE_NOT_ENABLED:
         module = required if required and has_module(at, module) else module
         place = decision.blocked_by or at

@@ -1,98 +1,16 @@
 """The rules of a bundle, compiled: a question looks at a handful of rows whatever the number of rules."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from wsauthz.model.errors import UnknownAction, UnknownResource
-from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
+from wsauthz.policy.actions import Action, Compiled, Nodes
 from wsauthz.policy.catalog import Catalog, ResourceType
-from wsauthz.policy.facts import Place
-from wsauthz.policy.rules import STATES, Rule, RuleTable
-
-Nodes = frozenset[str]
-"""Roles and explicit permissions that count somewhere, as ``role:x`` and ``perm:x``; inheritance is followed."""
+from wsauthz.policy.rules import RuleTable
 
 _NONE: Final[Nodes] = frozenset()
-_MOST_REMEMBERED: Final = 256
-"""Sets of nodes a cell remembers its answer for; a server meets some dozens."""
-
-
-class Compiled:
-    """A rule as it is evaluated: ``object_id`` None is any object."""
-
-    __slots__ = ("allows", "line", "node", "object_id", "place", "rule")
-
-    def __init__(self, rule: Rule, node: str, object_id: str | None) -> None:
-        self.rule = rule
-        self.node = node
-        self.line = rule.line
-        self.place = rule.place
-        self.object_id = object_id
-        self.allows = rule.allows
-
-
-Match = tuple[Compiled | None, Compiled | None]
-"""Of the rows that match, the one that allows and the one that denies; of several the first in policy.csv."""
-
-
-_ByNode = dict[str, list[Compiled]]
-
-
-class Cell:
-    """The rules about one action on one type of resource in one state of a place."""
-
-    __slots__ = ("_general", "_objects", "_places", "_remembered", "by_node")
-
-    def __init__(self) -> None:
-        self.by_node: _ByNode = defaultdict(list)
-        """Every row."""
-        self._general: _ByNode = defaultdict(list)
-        """Those about any object anywhere."""
-        self._objects: dict[str | None, _ByNode] = {}
-        """Those about one object, anywhere."""
-        self._places: dict[PlaceKey, dict[str | None, _ByNode]] = {}
-        """Those about one place, and there about one object or about any: None."""
-        self._remembered: dict[Nodes, Match] = {}
-        """What the general rows say."""
-
-    def add(self, row: Compiled) -> None:
-        """Take one more rule; only while the ruleset is made."""
-        rows = self._general
-        if row.place is not None or row.object_id is not None:
-            objects = self._objects if row.place is None else self._places.setdefault(row.place, {})
-            rows = objects.setdefault(row.object_id, defaultdict(list))
-        rows[row.node].append(row)
-        self.by_node[row.node].append(row)
-
-    def matching(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> list[Compiled]:
-        """Return every row that matches for these nodes on this object in the first place; the others lie above it."""
-        return [*_of(nodes, self._general), *self._matching_one(nodes, chain, object_id)]
-
-    def match(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> Match:
-        """Return the row that allows and the row that denies."""
-        found = self._remembered.get(nodes)
-        if found is None:
-            if len(self._remembered) >= _MOST_REMEMBERED:
-                self._remembered.clear()
-            found = self._remembered[nodes] = _first(_of(nodes, self._general))
-        if (self._objects or self._places) and (rows := self._matching_one(nodes, chain, object_id)):
-            found = _first((*(row for row in found if row is not None), *rows))
-        return found
-
-    def _matching_one(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> list[Compiled]:
-        """Return what matches of the rows about one object, or about one place."""
-        found: list[Compiled] = []
-        if object_id in self._objects:
-            found += _of(nodes, self._objects[object_id])
-        if self._places:
-            for place in chain:
-                objects = self._places.get(place.key)
-                if objects is not None:
-                    found += _of(nodes, objects.get(None, {}))
-                    found += _of(nodes, objects.get(object_id, {}))
-        return found
 
 
 class Ruleset:
@@ -106,24 +24,23 @@ class Ruleset:
         self._flows: dict[str, list[str]] = defaultdict(list)
         for above, below in table.flows:
             self._flows[above].append(below)
-        self.particular: set[tuple[str, str]] = set()
-        """Resource types and actions with rules about one object or one place: elsewhere the answer may be another."""
-        self.cells: Mapping[tuple[str, str, State], Cell] = self._compile()
-        """Resource type, action and state of the place -> the rules about them; none is left out."""
+        self.actions: Mapping[str, Mapping[str, Action]] = self._compile()
+        """Resource type -> action -> what is asked; none is left out."""
         self._given: dict[tuple[str, tuple[str, ...], int], Nodes] = {}
 
-    def type_of(self, resource: str, action: str) -> tuple[ResourceType, str]:
-        """Return the type of ``dam:asset/42`` and its object id (``42``; empty without one).
+    def action(self, resource: str, action: str) -> tuple[Action, str]:
+        """Return what is asked about ``dam:asset/42``, and its object id (``42``; empty without one).
 
         Raises:
             UnknownResource: no such type. UnknownAction: the type lacks the action.
 
         """
         name, _, object_id = resource.partition("/")
-        found = self.catalog.resources.get(name)
-        if found is None:
+        actions = self.actions.get(name)
+        if actions is None:
             raise UnknownResource(name)
-        if action not in found.actions:
+        found = actions.get(action)
+        if found is None:
             raise UnknownAction(name, action)
         return found, object_id
 
@@ -158,26 +75,16 @@ class Ruleset:
         """Return what the nodes held in a place give in the places right below it."""
         return self.close(below for node in nodes for below in self._flows.get(node, ()))
 
-    def rows(self, resource_type: str, action: str, state: State) -> Mapping[str, Sequence[Compiled]]:
-        """Return the rules for a resource type and action that hold in the state, by node."""
-        return self.cells[resource_type, action, state].by_node
-
-    def _compile(self) -> Mapping[tuple[str, str, State], Cell]:
-        kinds, states = self.catalog.resources.values(), STATES[terms.ANY_STATE]
-        cells = {(kind.name, action, state): Cell() for kind in kinds for action in kind.actions for state in states}
+    def _compile(self) -> Mapping[str, Mapping[str, Action]]:
+        kinds = self.catalog.resources.values()
+        compiled = {kind.name: {name: Action(kind, name) for name in kind.actions} for kind in kinds}
         for rule in self.table.rules:
-            _, _, tail = rule.resource.partition("/")
-            compiled = Compiled(rule, rule.node, None if tail in {"", "*"} else tail)
-            is_particular = compiled.place is not None or compiled.object_id is not None
+            row = Compiled(rule)
             for kind in covered(self.catalog, rule.resource):
-                for action in kind.actions:
-                    if rule.action not in {"*", action}:
-                        continue
-                    if is_particular:
-                        self.particular.add((kind.name, action))
-                    for state in rule.states:
-                        cells[kind.name, action, state].add(compiled)
-        return cells
+                for name, action in compiled[kind.name].items():
+                    if rule.action in {"*", name}:
+                        action.add(row)
+        return compiled
 
 
 def covered(catalog: Catalog, pattern: str) -> list[ResourceType]:
@@ -189,21 +96,6 @@ def covered(catalog: Catalog, pattern: str) -> list[ResourceType]:
         module = name.removesuffix(":*")
         return [r for r in catalog.resources.values() if not r.is_core and r.module == module]
     return [catalog.resources[name]]
-
-
-def _of(nodes: Nodes, rows: _ByNode) -> list[Compiled]:
-    return [row for node in nodes if node in rows for row in rows[node]]
-
-
-def _first(rows: Iterable[Compiled]) -> Match:
-    allow = deny = None
-    for row in rows:
-        if row.allows:
-            if allow is None or row.line < allow.line:
-                allow = row
-        elif deny is None or row.line < deny.line:
-            deny = row
-    return allow, deny
 
 
 def _closure(pairs: Iterable[tuple[str, str]]) -> dict[str, Nodes]:

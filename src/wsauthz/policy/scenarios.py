@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy import rules_reader
 from wsauthz.policy.bundle import TESTS, Bundle
-from wsauthz.policy.decision import Decision, Question, allowing, decide, has_module, held, matching
+from wsauthz.policy.decision import Decision, allowing, decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.guards import check_route
 from wsauthz.policy.prepared import Cell, Prepared, prepare
 from wsauthz.policy.problems import Problem
+from wsauthz.policy.question import Question, has_module, held, matching
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.scenario import Expectation, Route
 from wsauthz.policy.scenario_reader import load_scenarios
@@ -62,10 +63,10 @@ def exercised(prepared: Sequence[Prepared], rules: Ruleset, now: float) -> froze
     lines: set[int] = set()
     for entry in prepared:
         for question in _questions(entry, rules):
-            nodes = held(entry.facts, rules, now, question.subject, question.at, question.type.module)
-            rows = list(matching(rules, question, nodes, question.at.state))
+            nodes = held(entry.facts, rules, now, question.subject, question.at, question.action.module)
+            rows = list(matching(question, nodes, question.at.state))
             denied = any(not row.allows for row in rows)
-            if has_module(question.at, question.type.module) and (
+            if has_module(question.at, question.action.module) and (
                 denied or allowing(entry.facts, rules, now, question) is not None
             ):
                 lines.update(row.rule.line for row in rows if row.allows is not denied)
@@ -135,19 +136,23 @@ def _route_difference(facts: Facts, rules: Ruleset, now: float, route: Route) ->
 
 
 def _cell_difference(facts: Facts, rules: Ruleset, now: float, cell: Cell) -> str:
-    asked = cell.question
-    rule = allowing(facts, rules, now, asked)
+    rule = allowing(facts, rules, now, _question(cell, rules))
     if (rule is not None) is cell.is_allowed:
         return ""
-    resource = f"{asked.type.name}/{asked.object_id}" if asked.object_id else asked.type.name
     if rule is not None:
         text = f"expected a denial, got allow by {rules_reader.FILE}:{rule.line}"
     else:
+        place = cell.at.key
         decision = decide(
-            facts, rules, now, subject=asked.subject, place=asked.at.key, resource=resource, action=asked.action
+            facts, rules, now, subject=cell.subject, place=place, resource=cell.resource, action=cell.action
         )
         text = f"expected allow, got {decision.reasons[0]}"
-    return f"matrix: {cell.holder} {resource} {asked.action} in {_shown(asked.at.key)}: {text}"
+    return f"matrix: {cell.holder} {cell.resource} {cell.action} in {_shown(cell.at.key)}: {text}"
+
+
+def _question(cell: Cell, rules: Ruleset) -> Question:
+    asked, object_id = rules.action(cell.resource, cell.action)
+    return Question(cell.subject, cell.at, asked, object_id, "")
 
 
 def _questions(entry: Prepared, rules: Ruleset) -> Iterator[Question]:
@@ -155,10 +160,10 @@ def _questions(entry: Prepared, rules: Ruleset) -> Iterator[Question]:
     for expected in entry.scenario.expectations:
         at = None if expected.place is None else entry.facts.places.get(expected.place)
         if at is not None and entry.facts.users.get(expected.subject) is not False:
-            kind, object_id = rules.type_of(expected.resource, expected.action)
-            yield Question(expected.subject, at, kind, expected.action, object_id, expected.required_module)
+            asked, object_id = rules.action(expected.resource, expected.action)
+            yield Question(expected.subject, at, asked, object_id, expected.required_module)
     for cell in entry.cells:
-        yield cell.question
+        yield _question(cell, rules)
 
 
 def _shown(place: PlaceKey | None) -> str:

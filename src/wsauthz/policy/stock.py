@@ -16,9 +16,10 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy import terms
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import Question, decide, has_module, held, match
+from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.flattened import Flattened, Row
+from wsauthz.policy.question import Question, has_module, held, match
 
 _GATES: Final = frozenset({Reason.PLAN_FEATURE_MISSING, Reason.CHILD_WORKSPACES_NOT_ALLOWED})
 """Reasons of a denial that no rule knows of."""
@@ -137,11 +138,11 @@ def rules_allow(
     decision = decide(facts, rules, now, subject=user, place=place, resource=resource, action=action)
     if decision.place is None or _GATES.isdisjoint(decision.reasons):
         return decision.allowed
-    kind, identifier = rules.type_of(resource, action)
-    question = Question(user, decision.place, kind, action, identifier, "")
-    nodes = held(facts, rules, now, user, question.at, kind.module)
-    allow, deny = match(rules, question, nodes, question.at.state)
-    return has_module(question.at, kind.module) and allow is not None and deny is None
+    asked, identifier = rules.action(resource, action)
+    question = Question(user, decision.place, asked, identifier, "")
+    nodes = held(facts, rules, now, user, question.at, asked.module)
+    allow, deny = match(question, nodes, question.at.state)
+    return has_module(question.at, asked.module) and allow is not None and deny is None
 
 
 def _pair(

@@ -9,8 +9,9 @@ from wsauthz.model.identifiers import check_id, check_user_id, is_resource_id
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.policy.access import provenance
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import Decision, Question, decide, is_unknown
+from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.explain import matched, steps
+from wsauthz.policy.question import Question, is_unknown
 from wsauthz.policy.remedy import helpers, remedy
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import (
@@ -178,8 +179,8 @@ class AuthorizationService:
             return
         replica = self.replica
         facts, rules, now = replica.facts, replica.rules, replica.now()
-        kind, object_id = rules.type_of(request.resource, request.action)
-        question = Question(request.subject, at, kind, request.action, object_id, request.required_module)
+        asked, object_id = rules.action(request.resource, request.action)
+        question = Question(request.subject, at, asked, object_id, request.required_module)
         roles = provenance(facts, rules, now, request.subject, at)
         response.trace.CopyFrom(trace(roles, matched(facts, rules, now, question)))
 

@@ -10,13 +10,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
+from wsauthz.policy.actions import Compiled
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Answer
-from wsauthz.policy.decision import OF_THE_SUBJECT, Decision, is_unknown
+from wsauthz.policy.decision import OF_THE_SUBJECT, Decision
 from wsauthz.policy.explain import Step
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.question import is_unknown
 from wsauthz.policy.remedy import Remedy, remedy
-from wsauthz.policy.ruleset import Compiled, Ruleset
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import places_pb2
 
@@ -108,11 +110,11 @@ class Denials:
         """Fill in the message of a denial."""
         if rules is not self._rules or len(self._made) >= _MOST_DENIALS:
             self._rules, self._made = rules, {}
-        at, kind = decision.place, resource.partition("/")[0]
-        is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and (kind, action) not in rules.particular
+        at, (asked, _) = decision.place, rules.action(resource, action)
+        is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and not asked.is_particular
         about = at.key[0] if is_shared and at is not None else _about(decision, resource)
         module = _UNKNOWN if is_unknown(rules, required_module) else required_module
-        key = (decision.reasons, kind, action, module, about)
+        key = (decision.reasons, asked, module, about)
         made = self._made.get(key)
         if made is None:
             fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)

@@ -9,9 +9,10 @@ from typing import Final
 
 from wsauthz.model.errors import RoleCeiling
 from wsauthz.policy import terms
-from wsauthz.policy.decision import held
+from wsauthz.policy.actions import Nodes
 from wsauthz.policy.facts import Facts, Place
-from wsauthz.policy.ruleset import Nodes, Ruleset
+from wsauthz.policy.question import held
+from wsauthz.policy.ruleset import Ruleset
 
 _NO_RANK: Final = -1
 _UNLISTED: Final = "*"

@@ -1,0 +1,124 @@
+"""What is asked, what the subject holds there, and what no rule speaks of: modules, features, switches."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wsauthz.model.places import State
+from wsauthz.policy.actions import Action, Compiled, Match, Nodes
+from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.terms import CORE, EVERYONE
+
+_EVERYONE: Final[Nodes] = frozenset({EVERYONE})
+_NOTHING: Final[Nodes] = frozenset()
+
+Holding = tuple[Nodes, bool, bool]
+"""What counts, whether some membership here does not, and whether one expires. Bare, as every decision makes one."""
+
+
+@dataclass(slots=True)
+class Question:
+    """What is asked, resolved against facts and rules."""
+
+    subject: str
+    at: Place
+    action: Action
+    object_id: str
+    required_module: str
+
+
+def held(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, module: str | None) -> Nodes:
+    """Return the roles and permissions that count in the place for a module; None ignores module lists.
+
+    Whether the place has the module is another question: :func:`has_module`.
+    """
+    return hold(facts, rules, now, subject, at, module)[0]
+
+
+def hold(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, module: str | None) -> Holding:
+    """Return what :func:`held` returns, and what a denial or a warning needs to know of it."""
+    nodes = _NOTHING
+    left_out = expires = False
+    chain = at.chain
+    grants = facts.grants.get(subject)
+    if grants is not None:
+        for place in chain:
+            if place not in grants:  # most of them; told at half the cost of asking with ``get`` and counting along
+                continue
+            role, permissions, modules, is_active, expires_at = grants[place]
+            if (
+                is_active
+                and (expires_at is None or now < expires_at)
+                and (modules is None or module is None or module == CORE or module in modules)
+            ):
+                given = rules.given(role, permissions, chain.index(place))
+                nodes = nodes | given if nodes else given
+            else:
+                left_out = True
+            if expires_at is not None:
+                expires = True
+    owned = facts.owned.get(subject)
+    if owned is not None:  # not place.owner: for most subjects one lookup tells that they own nothing
+        for place in owned.intersection(chain):
+            nodes |= rules.owned(chain.index(place))
+    if at is facts.platform and facts.users.get(subject):
+        nodes |= _EVERYONE
+    return nodes, left_out, expires
+
+
+def has_module(at: Place, module: str) -> bool:
+    """Tell whether the place has the module effectively; everybody has ``core``."""
+    return module == CORE or at.modules is None or module in at.modules
+
+
+def matching(question: Question, nodes: Nodes, state: State) -> list[Compiled]:
+    """Return every row that matches the question for these nodes in this state."""
+    return question.action.cells[state].matching(nodes, question.at.chain, question.object_id)
+
+
+def match(question: Question, nodes: Nodes, state: State) -> Match:
+    """Return the row that allows and the row that denies; of several the first in policy.csv."""
+    return question.action.cells[state].match(nodes, question.at.chain, question.object_id)
+
+
+def is_stopped(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
+    """Tell whether what no rule speaks of is in the way of what one allows: a module, a feature, a switch."""
+    return (
+        (question.required_module != "" and not _passes_module(facts, rules, now, question))
+        or lacks_feature(rules, question)
+        or children_switched_off(question)
+    )
+
+
+def _passes_module(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
+    """The module guard: the place has the module, and some role of the subject counts in it (REQ-117)."""
+    module = question.required_module
+    if is_unknown(rules, module) or not has_module(question.at, module):
+        return False
+    return bool(held(facts, rules, now, question.subject, question.at, module))
+
+
+def is_unknown(rules: Ruleset, module: str) -> bool:
+    """Tell whether a module is named and there is none of that name."""
+    return module not in ("", CORE) and module not in rules.catalog.modules
+
+
+def lacks_feature(rules: Ruleset, question: Question) -> bool:
+    """Tell whether the action needs a plan feature that the place's plan, if any, does not have."""
+    feature = question.action.feature
+    if feature is None or not rules.catalog.plans:
+        return False  # a bundle without plans gates nothing by them
+    subscription = question.at.subscription
+    plan = rules.catalog.plans.get(subscription[0]) if subscription else None
+    return plan is None or feature not in plan.features
+
+
+def children_switched_off(question: Question) -> bool:
+    """Tell whether a child workspace is asked for where there must be none (the feature child_workspaces)."""
+    action = question.action
+    return (
+        question.at.child_workspaces is False
+        and action.name == "create_child"
+        and action.type.is_core
+        and action.type.name == "workspace"
+    )

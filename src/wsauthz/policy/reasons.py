@@ -1,0 +1,101 @@
+"""Everything that is in the way of what was denied, in the order in which reasons are given (formats.md E)."""
+
+from typing import Final
+
+from wsauthz.model.places import State
+from wsauthz.policy.actions import Compiled, Match
+from wsauthz.policy.catalog import Reason
+from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.question import (
+    Holding,
+    Question,
+    children_switched_off,
+    has_module,
+    held,
+    is_unknown,
+    lacks_feature,
+    match,
+)
+from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.terms import CORE
+
+# Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.
+_ACTIVE, _SUSPENDED, _INACTIVE = State.ACTIVE, State.SUSPENDED, State.INACTIVE
+_NOT_A_MEMBER: Final = Reason.NOT_A_MEMBER
+_MODULE_NOT_ENABLED: Final = Reason.MODULE_NOT_ENABLED
+_MODULE_NOT_GRANTED: Final = Reason.MODULE_NOT_GRANTED
+_PLAN_FEATURE_MISSING: Final = Reason.PLAN_FEATURE_MISSING
+_WORKSPACE_INACTIVE: Final = Reason.WORKSPACE_INACTIVE
+_WORKSPACE_SUSPENDED: Final = Reason.WORKSPACE_SUSPENDED
+_DENIED_BY_RULE: Final = Reason.DENIED_BY_RULE
+_ROLE_INSUFFICIENT: Final = Reason.ROLE_INSUFFICIENT
+_CHILD_WORKSPACES_NOT_ALLOWED: Final = Reason.CHILD_WORKSPACES_NOT_ALLOWED
+
+
+def reasons(
+    facts: Facts, rules: Ruleset, now: float, question: Question, holding: Holding, matched: Match
+) -> tuple[Reason, ...]:
+    """Return every reason that applies, in order, given what is held and what matches; at least one if denied.
+
+    A place may be suspended, and so an obstacle for a route guard, although a rule allows the action even then.
+    """
+    at, asked, required = question.at, question.action, question.required_module
+    in_module, left_out, _ = holding
+    allow, deny = matched
+    is_enabled = has_module(at, asked.module)
+    anything = held(facts, rules, now, question.subject, at, None) if left_out else in_module
+    has_all = is_enabled and at.state is _ACTIVE and not left_out
+    sufficient = (allow if has_all else match(question, anything, _ACTIVE)[0]) is not None
+    lacks_required = required and anything and not held(facts, rules, now, question.subject, at, required)
+    is_elsewhere = left_out and sufficient and match(question, in_module, _ACTIVE)[0] is None
+    found: list[Reason] = []
+    if at.state is _INACTIVE:
+        found.append(_WORKSPACE_INACTIVE)
+    if not anything:
+        found.append(_no_role(facts, rules, now, question) if left_out else _NOT_A_MEMBER)
+    if not is_enabled or (required and (is_unknown(rules, required) or not has_module(at, required))):
+        found.append(_MODULE_NOT_ENABLED)
+    if lacks_required or is_elsewhere:
+        found.append(_MODULE_NOT_GRANTED)
+    if lacks_feature(rules, question):
+        found.append(_PLAN_FEATURE_MISSING)
+    if at.state is _SUSPENDED:
+        found.append(_WORKSPACE_SUSPENDED)
+    if deny is not None:
+        found.append(_DENIED_BY_RULE)
+    if not sufficient:
+        found.append(_ROLE_INSUFFICIENT)
+    if children_switched_off(question):
+        found.append(_CHILD_WORKSPACES_NOT_ALLOWED)
+    return tuple(found)
+
+
+def _no_role(facts: Facts, rules: Ruleset, now: float, question: Question) -> Reason:
+    """Tell why no role is left of the memberships here: one is deactivated, or expired, or none would give a role."""
+    grants = facts.grants[question.subject]
+    reason = Reason.NOT_A_MEMBER
+    for distance, place in enumerate(question.at.chain):
+        grant = grants.get(place)
+        if grant is not None and rules.given(grant.role, grant.permissions, distance):
+            if not grant.is_active:
+                return Reason.MEMBERSHIP_INACTIVE
+            if grant.expires_at is not None and grant.expires_at <= now:
+                reason = Reason.MEMBERSHIP_EXPIRED
+    return reason
+
+
+def blocker(question: Question, reason: Reason, deny: Compiled | None = None) -> Place | None:
+    """Return the place whose own flag, list, plan or rule is behind the reason, where one is."""
+    at = question.at
+    if reason is _WORKSPACE_INACTIVE or reason is _WORKSPACE_SUSPENDED:
+        return at.blocked_by
+    if reason is _MODULE_NOT_ENABLED:
+        for module in (question.action.module, question.required_module):
+            for place in at.chain:
+                if module and module != CORE and place.own_modules is not None and module not in place.own_modules:
+                    return place
+    if reason is _PLAN_FEATURE_MISSING:
+        return next((place for place in at.chain if place.own_subscription), at)
+    if reason is _DENIED_BY_RULE and deny is not None:
+        return next((place for place in at.chain if place.key == deny.place), None)
+    return at if reason is _CHILD_WORKSPACES_NOT_ALLOWED else None
