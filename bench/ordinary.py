@@ -13,8 +13,8 @@ from bench import policies
 from bench.dataset import NOW, Dataset
 from bench.questions import Asked, draw
 from wsauthz.model.places import State
-from wsauthz.policy.actions import Compiled
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.ruleset import Compiled
 from wsauthz.policy.stock import _Memory
 
 Row = tuple[str, ...]

@@ -34,7 +34,8 @@ def recorded(url: str, place: str, operator: str) -> Recorded:
         replica = Replica(database, CurrentPolicy(policies.DIRECTORY, core_vocabulary()), Metrics())
         replica.load()
         by = Caller(caller="bench", actor=operator, method="MembershipService/AddMember")
-        event.listen(database._writer, "before_execute", note)  # noqa: SLF001 - to see what it really does
+        writer: Any = database._writer  # noqa: SLF001 - here and below, to see what it really does
+        event.listen(writer._engine, "before_execute", note)  # noqa: SLF001
         write(replica, by, lambda tx: memberships.add(tx, place=("workspace", place), user_id=_USER, role="viewer"))
     return found
 

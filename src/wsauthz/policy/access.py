@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy import terms
-from wsauthz.policy.actions import Nodes
 from wsauthz.policy.decision import allowing
 from wsauthz.policy.facts import Facts, Grant, Place
 from wsauthz.policy.question import Question
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Nodes, Ruleset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, islice
 from typing import Final
 
-from wsauthz.policy.actions import Nodes
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import obstacles
 from wsauthz.policy.facts import Facts, Grant, Place
 from wsauthz.policy.question import Question
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Nodes, Ruleset
 from wsauthz.policy.terms import EVERYONE
 
 MOST_PLACES: Final = 2_000

@@ -102,6 +102,16 @@ class Catalog:
         """Return the role of those who come into a kind of place without having been given one."""
         return self.default_organization_role if kind == "organization" else self.default_workspace_role
 
+    def covered(self, pattern: str) -> list[ResourceType]:
+        """Return the resource types that a pattern of policy.csv covers; stars cover the application's only."""
+        if pattern == "*":
+            return [kind for kind in self.resources.values() if not kind.is_core]
+        name, _, _ = pattern.partition("/")
+        if name.endswith(":*"):
+            module = name.removesuffix(":*")
+            return [kind for kind in self.resources.values() if not kind.is_core and kind.module == module]
+        return [self.resources[name]]
+
     def answer(self, reason: Reason) -> Answer:
         """Return what Check, which has no guard, gives for a reason."""
         return self.answers.get(reason) or DEFAULT_ANSWERS[reason]

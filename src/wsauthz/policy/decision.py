@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from wsauthz.model.places import PlaceKey, State
-from wsauthz.policy.actions import NO_MATCH, Action, Match
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown
 from wsauthz.policy.reasons import blocker, reasons
 from wsauthz.policy.rules import Rule
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import NO_MATCH, Action, Match, Ruleset
 
 SUBSCRIPTION_EXPIRED: Final = "SUBSCRIPTION_EXPIRED"
 UNKNOWN_MODULE: Final = "UNKNOWN_MODULE"

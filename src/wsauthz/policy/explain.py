@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wsauthz.policy import terms
-from wsauthz.policy.actions import Compiled
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import Decision, obstacles
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.question import Question, held, matching
 from wsauthz.policy.reasons import blocker
 from wsauthz.policy.remedy import Remedy, remedy
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Compiled, Ruleset
 
 _PASSED: Final[Mapping[Reason, str]] = {
     Reason.WORKSPACE_ID_MISSING: "A place was named.",

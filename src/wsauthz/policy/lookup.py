@@ -8,12 +8,11 @@ from collections.abc import Collection
 from typing import Final
 
 from wsauthz.model.places import PlaceKey
-from wsauthz.policy.actions import Action
 from wsauthz.policy.candidates import Subjects, workspaces_below
 from wsauthz.policy.decision import allowing
 from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.question import Question
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Action, Ruleset
 
 Page = tuple[list[str], str]
 """Ids, sorted, and the id to go on after; an empty one says that there are no more."""

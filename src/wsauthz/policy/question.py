@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from wsauthz.model.places import State
-from wsauthz.policy.actions import Action, Compiled, Match, Nodes
 from wsauthz.policy.facts import Facts, Place
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Action, Compiled, Match, Nodes, Ruleset
 from wsauthz.policy.terms import CORE, EVERYONE
 
 _EVERYONE: Final[Nodes] = frozenset({EVERYONE})

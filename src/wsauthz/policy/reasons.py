@@ -3,7 +3,6 @@
 from typing import Final
 
 from wsauthz.model.places import State
-from wsauthz.policy.actions import Compiled, Match
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.question import (
@@ -16,7 +15,7 @@ from wsauthz.policy.question import (
     lacks_feature,
     match,
 )
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Compiled, Match, Ruleset
 from wsauthz.policy.terms import CORE
 
 # Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.

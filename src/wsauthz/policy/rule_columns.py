@@ -8,7 +8,6 @@ from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.problems import Mistake, meant
 from wsauthz.policy.rules import STATES, Rule
-from wsauthz.policy.ruleset import covered
 
 CATALOG: Final = "catalog.toml"
 EFFECTS: Final = ("allow", "deny")
@@ -58,7 +57,7 @@ def check_action(pattern: str, action: str, catalog: Catalog) -> None:
         Mistake: nothing has.
 
     """
-    actions = {action for resource in covered(catalog, pattern) for action in resource.actions}
+    actions = {action for resource in catalog.covered(pattern) for action in resource.actions}
     if action not in actions:
         raise Mistake(f"{action!r} is not an action of {pattern}{meant(action, actions)}")
 
@@ -108,7 +107,7 @@ def meaning(rule: Rule, catalog: Catalog) -> object:
     _, _, object_id = rule.resource.partition("/")
     what = frozenset(
         (resource.name, action)
-        for resource in covered(catalog, rule.resource)
+        for resource in catalog.covered(rule.resource)
         for action in resource.actions
         if rule.action in {"*", action}
     )

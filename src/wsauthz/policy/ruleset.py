@@ -1,16 +1,126 @@
 """The rules of a bundle, compiled: a question looks at a handful of rows whatever the number of rules."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from wsauthz.model.errors import UnknownAction, UnknownResource
+from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
-from wsauthz.policy.actions import Action, Compiled, Nodes
 from wsauthz.policy.catalog import Catalog, ResourceType
-from wsauthz.policy.rules import RuleTable
+from wsauthz.policy.facts import Place
+from wsauthz.policy.rules import STATES, Rule, RuleTable
 
+Nodes = frozenset[str]
+"""Roles and explicit permissions that count somewhere, as ``role:x`` and ``perm:x``; inheritance is followed."""
+
+_MOST_REMEMBERED: Final = 256
+"""Sets of nodes a cell remembers its answer for; a server meets some dozens."""
+
+
+class Compiled:
+    """A rule as it is evaluated: ``object_id`` None is any object."""
+
+    __slots__ = ("allows", "line", "node", "object_id", "place", "rule")
+
+    def __init__(self, rule: Rule) -> None:
+        _, _, tail = rule.resource.partition("/")
+        self.rule = rule
+        self.node = rule.node
+        self.line = rule.line
+        self.place = rule.place
+        self.object_id = None if tail in {"", "*"} else tail
+        self.allows = rule.allows
+
+
+Match = tuple[Compiled | None, Compiled | None]
+"""Of the rows that match, the one that allows and the one that denies; of several the first in policy.csv."""
+
+NO_MATCH: Final[Match] = (None, None)
 _NONE: Final[Nodes] = frozenset()
+
+_ByNode = dict[str, list[Compiled]]
+
+
+class Cell:
+    """The rules about one action on one type of resource in one state of a place."""
+
+    __slots__ = ("_general", "_objects", "_places", "_remembered", "by_node")
+
+    def __init__(self) -> None:
+        self.by_node: _ByNode = defaultdict(list)
+        """Every row."""
+        self._general: _ByNode = defaultdict(list)
+        """Those about any object anywhere."""
+        self._objects: dict[str | None, _ByNode] = {}
+        """Those about one object, anywhere."""
+        self._places: dict[PlaceKey, dict[str | None, _ByNode]] = {}
+        """Those about one place, and there about one object or about any: None."""
+        self._remembered: dict[Nodes, Match] = {}
+        """What the general rows say."""
+
+    def add(self, row: Compiled) -> None:
+        """Take one more rule; only while the ruleset is made."""
+        rows = self._general
+        if row.place is not None or row.object_id is not None:
+            objects = self._objects if row.place is None else self._places.setdefault(row.place, {})
+            rows = objects.setdefault(row.object_id, defaultdict(list))
+        rows[row.node].append(row)
+        self.by_node[row.node].append(row)
+
+    def matching(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> list[Compiled]:
+        """Return every row that matches for these nodes on this object in the first place; the others lie above it."""
+        return [*_of(nodes, self._general), *self._matching_one(nodes, chain, object_id)]
+
+    def match(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> Match:
+        """Return the row that allows and the row that denies."""
+        found = self._remembered.get(nodes)
+        if found is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[nodes] = _first(_of(nodes, self._general))
+        if (self._objects or self._places) and (rows := self._matching_one(nodes, chain, object_id)):
+            found = _first((*(row for row in found if row is not None), *rows))
+        return found
+
+    def _matching_one(self, nodes: Nodes, chain: Sequence[Place], object_id: str) -> list[Compiled]:
+        """Return what matches of the rows about one object, or about one place."""
+        found: list[Compiled] = []
+        if object_id in self._objects:
+            found += _of(nodes, self._objects[object_id])
+        if self._places:
+            for place in chain:
+                objects = self._places.get(place.key)
+                if objects is not None:
+                    found += _of(nodes, objects.get(None, {}))
+                    found += _of(nodes, objects.get(object_id, {}))
+        return found
+
+
+class Action:
+    """One action on one type of resource: what it needs besides a rule, and the rules about it."""
+
+    __slots__ = ("cells", "feature", "is_gated", "is_particular", "module", "name", "type")
+
+    def __init__(self, kind: ResourceType, name: str) -> None:
+        self.type = kind
+        self.name = name
+        self.module = kind.module
+        self.feature = kind.actions[name]
+        """The plan feature it needs, if any."""
+        self.is_gated = kind.is_core or self.feature is not None
+        """Whether anything but a rule, a module and a state could stand in its way."""
+        self.is_particular = False
+        """Whether there are rules about one object or one place: elsewhere the answer may be another."""
+        self.cells: Mapping[State, Cell] = {state: Cell() for state in STATES[terms.ANY_STATE]}
+        """State of the place -> the rules that hold in it; no state is left out."""
+
+    def add(self, row: Compiled) -> None:
+        """Take one more rule; only while the ruleset is made."""
+        if row.place is not None or row.object_id is not None:
+            self.is_particular = True
+        for state in row.rule.states:
+            self.cells[state].add(row)
 
 
 class Ruleset:
@@ -26,7 +136,10 @@ class Ruleset:
             self._flows[above].append(below)
         self.actions: Mapping[str, Mapping[str, Action]] = self._compile()
         """Resource type -> action -> what is asked; none is left out."""
+        self._by_role = {name: {0: self.close((terms.role(name),))} for name in catalog.roles}
+        """Role -> what it gives by how many levels below."""
         self._given: dict[tuple[str, tuple[str, ...], int], Nodes] = {}
+        """The same of roles with permissions."""
 
     def action(self, resource: str, action: str) -> tuple[Action, str]:
         """Return what is asked about ``dam:asset/42``, and its object id (``42``; empty without one).
@@ -49,13 +162,24 @@ class Ruleset:
 
         A membership whose role the catalog does not know gives nothing, nor does an unknown permission.
         """
+        if permissions:
+            return self._given_with(role, permissions, distance)
+        known = self._by_role.get(role)
+        if known is None:
+            return _NONE
+        nodes = known.get(distance)
+        if nodes is None:
+            nodes = known[distance] = self.flow(self.given(role, (), distance - 1))
+        return nodes
+
+    def _given_with(self, role: str, permissions: tuple[str, ...], distance: int) -> Nodes:
         key = (role, permissions, distance)
         nodes = self._given.get(key)
         if nodes is None:
             if role not in self.catalog.roles:
                 return _NONE  # and is not remembered: names nobody knows leave no trace in memory
             if distance:
-                nodes = self.flow(self.given(role, permissions, distance - 1))
+                nodes = self.flow(self._given_with(role, permissions, distance - 1))
             else:
                 known = (terms.permission(name) for name in permissions if name in self.catalog.permissions)
                 nodes = self.close((terms.role(role), *known))
@@ -80,22 +204,26 @@ class Ruleset:
         compiled = {kind.name: {name: Action(kind, name) for name in kind.actions} for kind in kinds}
         for rule in self.table.rules:
             row = Compiled(rule)
-            for kind in covered(self.catalog, rule.resource):
+            for kind in self.catalog.covered(rule.resource):
                 for name, action in compiled[kind.name].items():
                     if rule.action in {"*", name}:
                         action.add(row)
         return compiled
 
 
-def covered(catalog: Catalog, pattern: str) -> list[ResourceType]:
-    """Return the resource types that a pattern of policy.csv covers; stars cover the application's only."""
-    if pattern == "*":
-        return [resource for resource in catalog.resources.values() if not resource.is_core]
-    name, _, _ = pattern.partition("/")
-    if name.endswith(":*"):
-        module = name.removesuffix(":*")
-        return [r for r in catalog.resources.values() if not r.is_core and r.module == module]
-    return [catalog.resources[name]]
+def _of(nodes: Nodes, rows: _ByNode) -> list[Compiled]:
+    return [row for node in nodes if node in rows for row in rows[node]]
+
+
+def _first(rows: Iterable[Compiled]) -> Match:
+    allow = deny = None
+    for row in rows:
+        if row.allows:
+            if allow is None or row.line < allow.line:
+                allow = row
+        elif deny is None or row.line < deny.line:
+            deny = row
+    return allow, deny
 
 
 def _closure(pairs: Iterable[tuple[str, str]]) -> dict[str, Nodes]:

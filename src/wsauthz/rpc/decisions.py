@@ -10,7 +10,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
-from wsauthz.policy.actions import Compiled
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Answer
 from wsauthz.policy.decision import OF_THE_SUBJECT, Decision
@@ -18,7 +17,7 @@ from wsauthz.policy.explain import Step
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.question import is_unknown
 from wsauthz.policy.remedy import Remedy, remedy
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Compiled, Ruleset
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import places_pb2
 

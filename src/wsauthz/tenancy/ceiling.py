@@ -9,10 +9,9 @@ from typing import Final
 
 from wsauthz.model.errors import RoleCeiling
 from wsauthz.policy import terms
-from wsauthz.policy.actions import Nodes
 from wsauthz.policy.facts import Facts, Place
 from wsauthz.policy.question import held
-from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.ruleset import Nodes, Ruleset
 
 _NO_RANK: Final = -1
 _UNLISTED: Final = "*"
