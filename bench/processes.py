@@ -13,11 +13,11 @@ WSAUTHZ: Final = str(Path(sys.executable).with_name("wsauthz"))
 
 
 @contextmanager
-def serving(url: str, *, policy: Path = policies.DIRECTORY, options: Sequence[str] = ()) -> Iterator[Server]:
-    """Run ``wsauthz serve`` on a database."""
+def serving(url: str, *, policy: Path = policies.DIRECTORY, settings: Sequence[str] = ()) -> Iterator[Server]:
+    """Run ``wsauthz serve`` on a database; ``settings`` are variables of its environment, as ``NAME=value``."""
     address, metrics = free_address(), free_address()
-    command = [WSAUTHZ, "serve", "--listen", address, "--metrics-listen", metrics, "--database", url]
-    with running([*command, "--policy", str(policy), *options], address, metrics) as server:
+    command = ["env", *settings, WSAUTHZ, "serve", "--listen", address, "--metrics-listen", metrics, "--database", url]
+    with running([*command, "--policy", str(policy)], address, metrics) as server:
         yield server
 
 

@@ -97,13 +97,13 @@ class Follower:
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     def _is_news(self, token: str) -> bool:
-        """Tell whether a notification is of a revision that is not here; that of one's own write mostly is."""
+        """Tell whether a notification is of a revision that is not here, nor one's own, which is about to be."""
         have = self._replica.revision
         try:
             epoch, value = parse_token(token)
         except RevisionUnknown:
             return True
-        return epoch != have.epoch or value > have.value
+        return epoch != have.epoch or (value > have.value and value != self._replica.committing)
 
     def _age(self) -> float:
         return round(time.monotonic() - self._replica.seen_at, 1)

@@ -69,6 +69,8 @@ class Replica:
         """The revision as callers are given it."""
         self.mark = Mark()
         """Of the newest revision that the database was asked about; one that was restored lacks it."""
+        self.committing = 0
+        """The revision of the newest write here, which applies it itself: no notification of it need wake anybody."""
         self.seen_at = 0.0
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock_offset = 0.0

@@ -129,6 +129,7 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
         revisions.record(connection, revision, tx.changes)
         entries = [audit_entry(by, note, now) for note in tx.notes]
         audit.append(connection, entries, revision, end=revision.audit_end)
+        replica.committing = revision.value
     return tx, answer
 
 
