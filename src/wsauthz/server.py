@@ -22,6 +22,7 @@ from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.attempts import Attempts
 from wsauthz.rpc.audit import AuditService
 from wsauthz.rpc.authorization import AuthorizationService
+from wsauthz.rpc.batches import Batches
 from wsauthz.rpc.decisions import DecisionIds
 from wsauthz.rpc.health import Health
 from wsauthz.rpc.invitations import InvitationService
@@ -162,6 +163,7 @@ class Server:
         self._wrapper.register(
             server,
             AuthorizationService(replica, metrics, ids),
+            Batches(replica, metrics, ids),
             AccessQueries(replica, metrics, pages, ids),
             Watches(replica),
             UserService(),

@@ -19,6 +19,7 @@ from wsauthz.policy.decision import decide
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.authorization import AuthorizationService
+from wsauthz.rpc.batches import Batches
 from wsauthz.rpc.decisions import DecisionIds, Denials
 from wsauthz.rpc.pages import Pages
 from wsauthz.store.database import Database
@@ -39,6 +40,7 @@ class Services:
         self.replica.now = lambda: worlds.NOW  # type: ignore[method-assign]  # the worlds have a clock of their own
         metrics, ids = Metrics(), DecisionIds()
         self.checks = AuthorizationService(self.replica, metrics, ids)
+        self.batches = Batches(self.replica, metrics, ids)
         self.queries = AccessQueries(self.replica, metrics, Pages(b"secret"), ids)
 
     def check(self, question: Question) -> pb.CheckResponse:
@@ -61,7 +63,7 @@ class Services:
             )
             for subject, place, resource, action, module in questions
         ]
-        return list(self.checks.BatchCheck(pb.BatchCheckRequest(items=items), BY).answers)
+        return list(self.batches.BatchCheck(pb.BatchCheckRequest(items=items), BY).answers)
 
     def workspaces(self, question: Question, page_size: int) -> list[str]:
         """Ask LookupWorkspaces, page by page."""

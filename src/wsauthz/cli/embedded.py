@@ -9,6 +9,7 @@ from wsauthz.cli import opening
 from wsauthz.rpc import wrapper
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.authorization import AuthorizationService
+from wsauthz.rpc.batches import Batches
 from wsauthz.rpc.decisions import DecisionIds
 from wsauthz.rpc.pages import Pages
 from wsauthz.store import revisions
@@ -29,6 +30,7 @@ def answers(database: str, policy: Path | None, actor: str) -> Iterator[Callable
         ids = DecisionIds()
         servicers = (
             AuthorizationService(replica, replica.metrics, ids),
+            Batches(replica, replica.metrics, ids),
             AccessQueries(replica, replica.metrics, pages, ids),
         )
 

@@ -1,10 +1,9 @@
 """AuthorizationService: requests to arguments, decisions to messages. Runs on the event loop; nothing here waits."""
 
 from collections.abc import Container
-from typing import Final
 
 from wsauthz.metrics import Metrics
-from wsauthz.model.errors import InvalidArgument, Refused
+from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import check_id, check_user_id, is_resource_id
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.policy.access import provenance
@@ -27,9 +26,6 @@ from wsauthz.rpc.decisions import (
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1 import authorization_pb2 as pb
-
-MOST_DECISIONS: Final = 1_000
-"""Decisions in one BatchCheck: items times actions."""
 
 Asked = pb.CheckRequest | pb.BatchCheckItem | pb.GetAccessRequest | pb.LookupSubjectsRequest
 
@@ -112,23 +108,6 @@ class AuthorizationService:
         return response
 
     @on_loop
-    def BatchCheck(self, request: pb.BatchCheckRequest, by: Caller) -> pb.BatchCheckResponse:  # noqa: ARG002 - uniform
-        """Answer many questions at one revision."""
-        count = max(len(request.items), sum(len(item.actions) for item in request.items))
-        if count > MOST_DECISIONS:
-            raise InvalidArgument("items", f"ask for {count} decisions; at most {MOST_DECISIONS} are answered at once")
-        answers: list[pb.BatchCheckAnswer] = []
-        shared: dict[Reason | None, pb.BatchCheckAnswer] = {}
-        for item in request.items:
-            answers += self._batch_item(item, shared)
-        return pb.BatchCheckResponse(
-            answers=answers,
-            revision=self.replica.token,
-            policy_version=self.replica.policy.bundle.version,
-            decision_id=self.ids.next(),
-        )
-
-    @on_loop
     def Explain(self, request: pb.ExplainRequest, by: Caller) -> pb.ExplainResponse:
         """Answer one question with everything that was considered."""
         check = pb.CheckRequest()
@@ -141,36 +120,6 @@ class AuthorizationService:
         decision = decide(facts, rules, now, subject=check.subject, place=place_of(check), **question)
         taken = steps(facts, rules, now, decision, subject=check.subject, **question)
         return pb.ExplainResponse(check=answer, steps=[step(each) for each in taken])
-
-    def _batch_item(
-        self, item: pb.BatchCheckItem, shared: dict[Reason | None, pb.BatchCheckAnswer]
-    ) -> list[pb.BatchCheckAnswer]:
-        """Answer the actions of one item; answers that are alike are one message."""
-        replica = self.replica
-        facts, rules, now = replica.facts, replica.rules, replica.now()
-        answers = []
-        for action in item.actions:
-            try:
-                decision = decide(
-                    facts,
-                    rules,
-                    now,
-                    subject=check_user_id("subject", item.subject),
-                    place=place_of(item),
-                    resource=check_resource(item.resource),
-                    action=action,
-                    required_module=item.required_module,
-                )
-            except Refused as refused:
-                answers.append(pb.BatchCheckAnswer(error=str(refused)))
-                continue
-            reason = decision.reason
-            self.metrics.decisions[reason or ""] += 1
-            answer = shared.get(reason)
-            if answer is None:
-                answer = shared[reason] = _batch_answer(reason, rules.catalog.answer(reason).status if reason else 0)
-            answers.append(answer)
-        return answers
 
     def _trace(self, request: pb.CheckRequest, decision: Decision, response: pb.CheckResponse) -> None:
         at = decision.place
@@ -230,9 +179,3 @@ def check_resource(resource: str) -> str:
     if object_id and not is_resource_id(object_id):
         raise InvalidArgument("resource", "an id is 1 to 256 printable ASCII characters without quotes, commas, # or *")
     return resource
-
-
-def _batch_answer(reason: Reason | None, http_status: int) -> pb.BatchCheckAnswer:
-    if reason is None:
-        return pb.BatchCheckAnswer(decision=pb.DECISION_ALLOW)
-    return pb.BatchCheckAnswer(decision=pb.DECISION_DENY, reason=reason, http_status=http_status)
