@@ -44,10 +44,11 @@ class Measured:
 
 
 class Health:
-    """Asks for the server's health again and again within a block."""
+    """Asks for the server's health again and again within a block; one that is refused ends the benchmark."""
 
     def __init__(self, server: Server) -> None:
         self.longest = 0.0
+        self._refused: grpc.RpcError | None = None
         self._server = server
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask)
@@ -59,13 +60,19 @@ class Health:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        if self._refused is not None:
+            raise self._refused
 
     def _ask(self) -> None:
         with grpc.insecure_channel(self._server.address) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             while not self._stop.wait(0.1):
                 began = time.perf_counter()
-                stub.Check(health_pb2.HealthCheckRequest(), timeout=2 * SECONDS)
+                try:
+                    stub.Check(health_pb2.HealthCheckRequest(), timeout=2 * SECONDS)
+                except grpc.RpcError as error:
+                    self._refused = error
+                    return
                 self.longest = max(self.longest, time.perf_counter() - began)
 
 

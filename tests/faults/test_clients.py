@@ -3,6 +3,7 @@
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -26,6 +27,8 @@ HANDSHAKE_SECONDS: Final = 10
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 IDLE: Final = 200
 PATIENCE_SECONDS: Final = 2.0
+CHANNELS: Final = 3
+AT_ONCE: Final = 2_100
 CANCELLED: Final = 200
 WRITERS: Final = 8
 
@@ -140,6 +143,34 @@ def test_there_are_only_so_many_connections(server: ServerProcess) -> None:
 def test_without_a_limit_there_are_as_many_as_come(sqlite_url: str) -> None:
     with ServerProcess(sqlite_url, BUNDLES / "dam", **weakened("connections")) as process:
         assert connections_taken(process) == MOST_CONNECTIONS + 100
+
+
+def codes_at_once(process: ServerProcess) -> Counter[str]:
+    """Make many calls of a server that stands still, so that all have arrived when it goes on; how they ended."""
+    request = question(workspace_of(process.client("ann")), "ann")
+    with ExitStack() as stack:
+        channels = [
+            stack.enter_context(grpc.insecure_channel(process.address, (("grpc.use_local_subchannel_pool", 1),)))
+            for _ in range(CHANNELS)
+        ]
+        asked: list[Any] = [Client(channel).authorization.Check for channel in channels]
+        assert {tell(check, request).code for check in asked} == {OK}
+        handle(process).suspend()
+        calls = [check.future(request, timeout=30) for check in asked for _ in range(AT_ONCE // CHANNELS)]
+        time.sleep(1)
+        handle(process).resume()
+        return Counter(call.code().name for call in calls)
+
+
+def test_ten_times_the_calls_of_a_peak_at_once_are_all_answered(server: ServerProcess) -> None:
+    assert codes_at_once(server) == {OK: AT_ONCE}
+
+
+@pytest.mark.faults
+def test_with_the_usual_limit_on_waiting_calls_some_are_cancelled(sqlite_url: str) -> None:
+    with ServerProcess(sqlite_url, BUNDLES / "dam", **weakened("pending")) as process:
+        codes = codes_at_once(process)
+    assert codes.keys() == {OK, "CANCELLED"}
 
 
 # --- gone -------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,10 @@ from typing import Final
 MOST_CONNECTIONS: Final = 1_000
 """At once; of one more the server hangs up. Each may make 1,000 calls at once."""
 
+MOST_PENDING: Final = 5_000
+"""Calls that have arrived and wait for Python: about a second's. Of more grpcio cancels some, of twice as many all, calls
+to the health service, too. Its default is 1,000, fewer than ten times a peak's (docs/decisions/0019)."""
+
 OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_metadata_size", 8 << 10),
@@ -14,6 +18,8 @@ OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_allowed_incoming_connections", MOST_CONNECTIONS),
+    ("grpc.server.max_pending_requests", MOST_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_PENDING),
 )
 """What grpcio is started with."""
 

@@ -148,6 +148,7 @@ PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "cutting-off": cutting_off,
     "handshake": functools.partial(without_option, "grpc.server_handshake_timeout_ms"),
     "connections": functools.partial(without_option, "grpc.max_allowed_incoming_connections"),
+    "pending": functools.partial(without_option, "grpc.server.max_pending_requests"),
 }
 
 for name in filter(None, os.environ.get("WSAUTHZ_TEST_WITHOUT", "").split(",")):
