@@ -6,8 +6,8 @@ MOST_CONNECTIONS: Final = 1_000
 """At once; of one more the server hangs up. Each may make 1,000 calls at once."""
 
 MOST_PENDING: Final = 5_000
-"""Calls that have arrived and wait for Python: about a second's. Of more grpcio cancels some, of twice as many all, calls
-to the health service, too. Its default is 1,000, fewer than ten times a peak's (docs/decisions/0019)."""
+"""Calls that have arrived and wait for Python: about a second's. Of more grpcio cancels some, of twice as many all,
+even those to the health service. Its default is 1,000, fewer than ten times a peak's (docs/decisions/0019)."""
 
 OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
