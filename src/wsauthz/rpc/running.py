@@ -1,18 +1,116 @@
 """Where a servicer's method runs; without a mark it is a read or a write in a worker thread, as its option says."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+from google.protobuf.message import Message
+
+from wsauthz.metrics import Metrics
+from wsauthz.model.errors import NotFound, PermissionDenied, Refused
+from wsauthz.policy.catalog import Reason
+from wsauthz.replica import writing
+from wsauthz.replica.replica import Replica
+from wsauthz.rpc import replays
+from wsauthz.rpc.methods import Method
+from wsauthz.rpc.workers import Workers
+from wsauthz.tenancy.tally import Tally
+from wsauthz.tenancy.transaction import Caller, Transaction
+
+Implementation = Callable[[Any, Any], Any]
+Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 
-def on_loop(method: Method) -> Method:
+def on_loop(method: Marked) -> Marked:
     """Mark a method ``(request, by)`` that runs on the event loop and never waits: a decision."""
     method.runs = "loop"  # type: ignore[attr-defined]  # functions take attributes
     return method
 
 
-def in_thread(method: Method) -> Method:
+def in_thread(method: Marked) -> Marked:
     """Mark a method ``(request, by)`` that runs in a worker thread without a database transaction."""
     method.runs = "thread"  # type: ignore[attr-defined]  # functions take attributes
     return method
+
+
+class Running:
+    """Runs methods where they are marked to run, each after its own question has been asked."""
+
+    def __init__(self, replica: Replica, metrics: Metrics, workers: Workers) -> None:
+        self._replica = replica
+        self._metrics = metrics
+        self._workers = workers
+
+    def around(self, method: Method, implementation: Implementation) -> tuple[Implementation, bool]:
+        """Return what runs the method for a request and a caller, and whether its answer is waited for."""
+        runs = getattr(implementation, "runs", "transaction")
+        if runs == "loop" and not method.resource:
+            return implementation, False
+        around = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
+        return partial(around, method, implementation), runs != "loop"
+
+    def _on_loop(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
+        self.authorize(method, request, by)
+        return implementation(request, by)
+
+    async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
+        self.authorize(method, request, by)
+        return await self._workers.submit(lambda: implementation(request, by))
+
+    async def _in_transaction(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
+        if not method.writes:
+            self.authorize(method, request, by)
+            return await self._workers.submit(
+                lambda: self._replica.read(by, lambda reading: implementation(request, reading))
+            )
+        try:
+            self.authorize(method, request, by)  # a refusal ends here, and takes no lock
+        except (NotFound, PermissionDenied) as refused:
+            if refused.reason == Reason.USER_INACTIVE or not request.request_id:
+                raise
+            return await self._workers.submit(partial(self._replay, method, request, by, refused))
+        return await self._workers.submit(partial(self._write, method, implementation, request, by), by)
+
+    def authorize(self, method: Method, request: Message, by: Caller) -> None:
+        """Return if the actor may call the method with this request, by the facts as they are.
+
+        Raises:
+            Refused: the method's own question is denied.
+
+        """
+        if method.needs_actor:
+            replica = self._replica
+            method.authorize(replica.facts, replica.rules, replica.now(), actor=by.actor, request=request)
+
+    def _write(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
+        def work(tx: Transaction) -> Any:
+            if request.request_id and (stored := replays.stored(method, tx.connection, request, by, tx.now)):
+                return stored
+            if method.needs_actor:
+                method.authorize(tx.facts, tx.rules, tx.now.timestamp(), actor=by.actor, request=request)
+            response = implementation(request, tx)
+            if tx.changes or tx.notes:
+                response.revision = tx.revision.token
+                if request.request_id:
+                    replays.keep(tx, request, response)
+            return response
+
+        written = writing.write(self._replica, by, work)
+        self._count(written.tally)
+        if not written.answer.revision:
+            written.answer.revision = written.revision.token
+        return written.answer
+
+    def _count(self, tally: Tally) -> None:
+        self._metrics.joins.update(tally.joins)
+        self._metrics.invitations.update(tally.invitations)
+        self._metrics.analysis_resets += tally.analysis_resets
+
+    def _replay(self, method: Method, request: Any, by: Caller, refused: Refused) -> Any:
+        """Give the first answer to a request that was carried out before and would be refused now; else refuse."""
+        now = datetime.fromtimestamp(self._replica.now(), UTC)
+        stored = self._replica.read(by, lambda reading: replays.stored(method, reading.connection, request, by, now))
+        if stored is None:
+            raise refused
+        return stored

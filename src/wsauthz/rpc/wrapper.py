@@ -8,7 +8,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -27,16 +26,15 @@ from wsauthz.model.errors import (
     Refused,
 )
 from wsauthz.model.identifiers import check_user_id
-from wsauthz.policy.catalog import Reason
 from wsauthz.replica import writing
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc import errors, replays, streams
+from wsauthz.rpc import errors, streams
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.refusals import RefusalBudget
 from wsauthz.rpc.replays import LONGEST_REQUEST_ID
+from wsauthz.rpc.running import Implementation, Running
 from wsauthz.rpc.workers import Workers
-from wsauthz.tenancy.tally import Tally
-from wsauthz.tenancy.transaction import Caller, Transaction
+from wsauthz.tenancy.transaction import Caller
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +45,6 @@ TRUSTED: Final = "local"
 _MOST_WAIT_SECONDS: Final = 10.0
 _MALFORMED: Final = object()
 
-Implementation = Callable[[Any, Any], Any]
 Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
 
 
@@ -60,6 +57,7 @@ class Wrapper:
         self.replica = replica
         self.metrics = metrics
         self._workers = Workers(replica, threads=threads, waiting=waiting, write_share=write_share)
+        self._running = Running(replica, metrics, self._workers)
         self._methods = methods()
         self._refusals = RefusalBudget()
 
@@ -87,13 +85,8 @@ class Wrapper:
 
     def wrap(self, method: Method, implementation: Implementation) -> Handler:
         """Return the asynchronous handler of one method."""
-        runs = getattr(implementation, "runs", "transaction")
         name = f"{method.service}/{method.name}"
-        waits = runs != "loop"
-        run: Implementation = implementation
-        if waits or method.resource:
-            around = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
-            run = partial(around, method, implementation)
+        run, waits = self._running.around(method, implementation)
         least = _least_revision(method)
         observe = self.metrics.histogram(name).observe
         calls = self.metrics.calls
@@ -148,7 +141,7 @@ class Wrapper:
                 if least is not None and (token := least(request)):
                     await self.replica.reached(token, _patience(context))
                 self.replica.check_ready()
-                self._authorize(method, request, by)
+                self._running.authorize(method, request, by)
                 await streams.send(context, implementation(request, by))
             except Refused as refused:
                 code = errors.entry(refused)[0].name
@@ -167,65 +160,6 @@ class Wrapper:
                 _log_call(by, (name, code), time.perf_counter() - started)
 
         return handle
-
-    def _on_loop(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
-        self._authorize(method, request, by)
-        return implementation(request, by)
-
-    async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
-        self._authorize(method, request, by)
-        return await self._workers.submit(lambda: implementation(request, by))
-
-    async def _in_transaction(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
-        if not method.writes:
-            self._authorize(method, request, by)
-            return await self._workers.submit(
-                lambda: self.replica.read(by, lambda reading: implementation(request, reading))
-            )
-        try:
-            self._authorize(method, request, by)  # a refusal ends here, and takes no lock
-        except (NotFound, PermissionDenied) as refused:
-            if refused.reason == Reason.USER_INACTIVE or not request.request_id:
-                raise
-            return await self._workers.submit(partial(self._replay, method, request, by, refused))
-        return await self._workers.submit(partial(self._write, method, implementation, request, by), by)
-
-    def _authorize(self, method: Method, request: Message, by: Caller) -> None:
-        if method.needs_actor:
-            replica = self.replica
-            method.authorize(replica.facts, replica.rules, replica.now(), actor=by.actor, request=request)
-
-    def _write(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
-        def work(tx: Transaction) -> Any:
-            if request.request_id and (stored := replays.stored(method, tx.connection, request, by, tx.now)):
-                return stored
-            if method.needs_actor:
-                method.authorize(tx.facts, tx.rules, tx.now.timestamp(), actor=by.actor, request=request)
-            response = implementation(request, tx)
-            if tx.changes or tx.notes:
-                response.revision = tx.revision.token
-                if request.request_id:
-                    replays.keep(tx, request, response)
-            return response
-
-        written = writing.write(self.replica, by, work)
-        self._count(written.tally)
-        if not written.answer.revision:
-            written.answer.revision = written.revision.token
-        return written.answer
-
-    def _count(self, tally: Tally) -> None:
-        self.metrics.joins.update(tally.joins)
-        self.metrics.invitations.update(tally.invitations)
-        self.metrics.analysis_resets += tally.analysis_resets
-
-    def _replay(self, method: Method, request: Any, by: Caller, refused: Refused) -> Any:
-        """Give the first answer to a request that was carried out before and would be refused now; else refuse."""
-        now = datetime.fromtimestamp(self.replica.now(), UTC)
-        stored = self.replica.read(by, lambda reading: replays.stored(method, reading.connection, request, by, now))
-        if stored is None:
-            raise refused
-        return stored
 
     def _refused(self, method: Method, by: Caller | None, refused: Refused) -> None:
         """Have a refused attempt to write audited; a failure of that is logged, and changes no answer."""
