@@ -4,6 +4,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from statistics import quantiles
 from typing import Final
@@ -25,6 +26,9 @@ PEAK_CALLS: Final = {"grpcio": 12_000, "native": 60_000}
 SECONDS: Final = 5
 MOST_MILLISECONDS: Final = {"grpcio": 5.0, "native": 2.0}
 """p99, by transport."""
+MOST_EACH: Final = 100
+"""Calls a second of one connection. h2load looks at its clock every 10 ms and makes up then for what is due: with more, and
+with connections that all begin at once, calls come in volleys, and what is measured is how long a volley takes."""
 
 Taken = tuple[float, float, float, float, float]
 """Calls/s at peak; p50, p99 and p99.9 in milliseconds at half of that; calls/s then."""
@@ -52,15 +56,20 @@ def _measure(transport: str, database: Path, messages: Sequence[Message]) -> lis
 
 def _paced(server: Server, message: Message, per_second: float) -> tuple[float, float, float, float]:
     """Return p50, p99 and p99.9 in milliseconds at about so many calls a second, and how many there really were."""
-    each = max(1, round(per_second / CONNECTIONS))
-    count = each * CONNECTIONS * SECONDS
+    connections = ceil(per_second / MOST_EACH)
+    each = round(per_second / connections)
+    count = each * connections * SECONDS
     with tempfile.TemporaryDirectory() as folder:
         frame, log = Path(folder) / "frame", Path(folder) / "log"
         frame.write_bytes(framed(message))
-        command = ["taskset", "-c", str(CORE), "h2load", "-c", str(CONNECTIONS), "-m", str(STREAMS), "-n", str(count)]
+        command = ["taskset", "-c", str(CORE), "h2load", "-c", str(connections), "-m", str(STREAMS), "-n", str(count)]
         command += [
             "--rps",
             str(each),
+            "--rate",
+            str(ceil(connections / 10)),  # begun every millisecond, so that they are spread over those ten
+            "--rate-period",
+            "1ms",
             "--log-file",
             str(log),
             "-H",
@@ -99,9 +108,10 @@ def _lines(transport: str, found: Sequence[Taken]) -> list[Line]:
 def _section(found: Mapping[str, Sequence[Taken]], dataset: str) -> Section:
     lines = [line for transport, taken in found.items() for line in _lines(transport, taken)]
     intro = (
-        f"`wsauthz serve` on SQLite with {dataset}, on core {servers.CORE}, h2load on another, {CONNECTIONS} connections: in each of "
-        f"{ROUNDS} rounds first as many Checks as the server can take ({CONNECTIONS * STREAMS} at once), then half as many a "
-        f"second for {SECONDS} seconds, whose times h2load logs one by one."
+        f"`wsauthz serve` on SQLite with {dataset}, on core {servers.CORE}, h2load on another: in each of {ROUNDS} rounds first "
+        f"as many Checks as the server can take ({CONNECTIONS} connections, {STREAMS} at once on each), then half as many a second "
+        f"for {SECONDS} seconds, evenly spread over connections with at most {MOST_EACH} calls a second, whose times h2load logs one "
+        "by one."
     )
     notes = ["The generator shares its core with whatever else the machine does; what it waits for a core counts here."]
     return Section(name="latency", title="Latency at half of peak load", intro=intro, lines=lines, notes=notes)
