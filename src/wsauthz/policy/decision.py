@@ -9,10 +9,10 @@ from typing import Final
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.facts import Facts, Place
-from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown
+from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown, match
 from wsauthz.policy.reasons import blocker, reasons
 from wsauthz.policy.rules import Rule
-from wsauthz.policy.ruleset import NO_MATCH, Action, Match, Ruleset
+from wsauthz.policy.ruleset import NO_MATCH, Match, Ruleset
 
 SUBSCRIPTION_EXPIRED: Final = "SUBSCRIPTION_EXPIRED"
 UNKNOWN_MODULE: Final = "UNKNOWN_MODULE"
@@ -77,16 +77,16 @@ def decide(
         return Decision(False, (Reason.USER_INACTIVE,), at)
     if at is None:
         return Decision(False, (Reason.WORKSPACE_NOT_FOUND,))
-    holding = hold(facts, rules, now, subject, at, asked.module)
-    matched = _matched(at, asked, object_id, holding)
-    nodes, left_out, expires = holding
-    allow, deny = matched
+    module = asked.module
+    nodes, left_out, expires = holding = hold(facts, rules, now, subject, at, module)
+    is_enabled = has_module(at, module)
+    allow, deny = matched = asked.cells[at.state].match(nodes, at.chain, object_id) if is_enabled else NO_MATCH
     if deny is None and not (asked.is_gated or required_module or left_out or expires):
         # Of ten questions nine: nothing but a rule, a module and the state of the place could be in the way.
         warnings = _LAPSED if at.is_lapsed else ()
         if allow is not None:
             return Decision(True, (), at, allow.rule, None, warnings)
-        if at.state is _ACTIVE and has_module(at, asked.module):
+        if is_enabled and at.state is _ACTIVE:
             return Decision(False, _NOT_SUFFICIENT if nodes else _NOTHING_HELD, at, None, None, warnings)
     return _decide(facts, rules, now, Question(subject, at, asked, object_id, required_module), holding, matched)
 
@@ -118,16 +118,10 @@ def obstacles(facts: Facts, rules: Ruleset, now: float, question: Question) -> t
 
 
 def _weigh(facts: Facts, rules: Ruleset, now: float, question: Question) -> tuple[Holding, Match]:
-    asked = question.action
-    holding = hold(facts, rules, now, question.subject, question.at, asked.module)
-    return holding, _matched(question.at, asked, question.object_id, holding)
-
-
-def _matched(at: Place, asked: Action, object_id: str, holding: Holding) -> Match:
-    """Return the rows that allow and deny; none do in a module that the place lacks."""
-    if not has_module(at, asked.module):
-        return NO_MATCH
-    return asked.cells[at.state].match(holding[0], at.chain, object_id)
+    """Return what the subject holds, and the rows that allow and deny; none do in a module that the place lacks."""
+    at, module = question.at, question.action.module
+    holding = hold(facts, rules, now, question.subject, at, module)
+    return holding, match(question, holding[0], at.state) if has_module(at, module) else NO_MATCH
 
 
 def _valid_until(facts: Facts, rules: Ruleset, now: float, question: Question) -> float | None:
