@@ -104,7 +104,7 @@ def _pump(server: Server, method: str, requests: Iterator[Message], streams: int
 
 def _section(resident: list[float], dataset: str) -> Section:
     growth = resident[1] - resident[0]
-    later = max(resident[2] - resident[1], resident[3] - resident[2])
+    later = (resident[3] - resident[1]) / 2  # single steps go up and down with what the allocator has just given back
     lines = [
         Line(what="resident before", figure=f"{resident[0]:.1f} MiB"),
         Line(
@@ -114,7 +114,7 @@ def _section(resident: list[float], dataset: str) -> Section:
             is_met=growth * 2**20 <= MOST_GROWTH * 1e6,
         ),
         Line(
-            what="growth by each of the second and third million, the larger one",
+            what="growth by each of the second and third million, on average",
             figure=f"{later:.1f} MiB",
             target=f"flat: <= {MOST_LATER:g} MiB",
             is_met=later <= MOST_LATER,
