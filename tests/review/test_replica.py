@@ -12,8 +12,8 @@ from sqlalchemy import delete, update
 from tests.tenancy.world import World, policy
 from wsauthz.model.errors import RevisionUnknown, TooManyRequests, Unavailable
 from wsauthz.model.places import PLATFORM
+from wsauthz.replica import arrivals, writing
 from wsauthz.replica import replica as replicas
-from wsauthz.replica import writing
 from wsauthz.store import revisions, snapshot
 from wsauthz.store.revisions import Change
 from wsauthz.store.tables import changes, revision, users
@@ -202,7 +202,7 @@ def test_so_many_requests_wait_for_a_revision_at_once_and_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes then is told to try again."""
-    monkeypatch.setattr(replicas, "MOST_WAITING", 2)
+    monkeypatch.setattr(arrivals, "MOST_WAITING", 2)
     token = f"{world.replica.revision.epoch}.{world.revision + 1}"
 
     async def wait() -> None:

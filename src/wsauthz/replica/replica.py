@@ -3,8 +3,6 @@
 Facts change only on the event loop, in one synchronous step for each revision, and decisions are made there.
 """
 
-import asyncio
-import contextlib
 import gc
 import logging
 import math
@@ -16,11 +14,12 @@ from functools import partial
 from typing import Final, TypeVar
 
 from wsauthz.metrics import Metrics, Population
-from wsauthz.model.errors import RevisionUnknown, TooManyRequests, Unavailable
+from wsauthz.model.errors import RevisionUnknown, Unavailable
 from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.replica.arrivals import Arrivals
 from wsauthz.replica.hearing import Heard, hear, needs_reload
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
@@ -41,8 +40,6 @@ _WORTH_FREEZING: Final = 20_000
 """Memberships from which on the collector is kept away from the facts; collecting everything first costs a while."""
 _WORTH_TELLING: Final = 250_000
 """Facts after which a load that goes on says how far it is."""
-MOST_WAITING: Final = 1_000
-"""Requests that wait for a revision at once (formats.md F)."""
 
 
 class Replica:
@@ -77,9 +74,8 @@ class Replica:
         self.loop = Loop()
         self.watchers = Watchers(database)
         """Who is told what is applied here."""
-        self._heard_of = asyncio.Event()
-        """Set whenever the database was heard of, for those who wait for a revision."""
-        self._waiting = 0
+        self._arrivals = Arrivals()
+        """Told whenever the database was heard of, for those who wait for a revision."""
         self._trusted = False
         self._stale_seconds = stale_seconds
         self._answers_until = -math.inf
@@ -183,26 +179,15 @@ class Replica:
         """
         epoch, wanted = parse_token(token)
         came_at = time.monotonic()
-        if epoch != self.revision.epoch:
-            raise RevisionUnknown
-        if self.revision.value >= wanted:
-            return
-        if self._waiting >= MOST_WAITING:
-            raise TooManyRequests
-        self._waiting += 1
-        try:
-            while self.revision.value < wanted:
-                left = came_at + seconds - time.monotonic()
-                if left <= 0:
-                    message = "This revision has not arrived here yet; try again"
-                    raise Unavailable(message)
-                self._heard_of.clear()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._heard_of.wait(), left)
-                if epoch != self.revision.epoch or (self.revision.value < wanted and self.seen_at > came_at):
-                    raise RevisionUnknown
-        finally:
-            self._waiting -= 1
+
+        def has_arrived() -> bool:
+            is_there = self.revision.value >= wanted
+            if epoch != self.revision.epoch or (not is_there and self.seen_at > came_at):
+                raise RevisionUnknown
+            return is_there
+
+        if not has_arrived():
+            await self._arrivals.wait(has_arrived, seconds)
 
     def read(self, by: Caller, work: Callable[[Reading], T]) -> T:
         """Run a read in this worker thread on one snapshot of the database."""
@@ -270,7 +255,7 @@ class Replica:
         self.revision = Revision(value=reached, epoch=epoch)
         self.token = self.revision.token
         self.watchers.applied(new, self.revision)
-        self._heard_of.set()
+        self._arrivals.tell()
 
     def _heard(self, changes: Sequence[Change], reached: int, heard: Heard) -> None:
         """Apply what a poll found, and note until when everything that was committed is here."""
@@ -280,7 +265,7 @@ class Replica:
         if self._trusted and self.revision.epoch == newest.epoch and self.revision.value >= newest.value:
             self._whole(max(self.seen_at, heard.asked_at))
             self.mark = max(self.mark, heard.mark, key=lambda mark: mark.value)
-        self._heard_of.set()
+        self._arrivals.tell()
 
     def _whole(self, asked_at: float) -> None:
         self.seen_at = asked_at
@@ -297,4 +282,4 @@ class Replica:
         self.watchers.loaded(revision)
         self._trusted = True
         self._whole(heard.asked_at)
-        self._heard_of.set()
+        self._arrivals.tell()
