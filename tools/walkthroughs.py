@@ -28,7 +28,8 @@ SHOWN: Final = "127.0.0.1:50051"
 
 _BLOCK: Final = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 _DIFFERS: Final = (
-    (re.compile(r"-workspace-[a-z0-9-]+"), "-SLUG"),  # A slug made of an id is shorter where that has "-" or "_" twice.
+    # A slug that ends in an id is shorter where the id has "-" or "_" twice, or at its end.
+    (re.compile(r"^(acme-group-workspace)-[a-z0-9-]{8,16}$", re.MULTILINE), r"\1-..."),
     (re.compile(r"\b(workspace|organization|member|invitation)([_-])[A-Za-z0-9_-]{16}"), r"\1\2..."),
     (re.compile(r"\b[0-9a-f]{64}\b"), "TOKEN"),
     (re.compile(r"\b[0-9A-HJKMNP-TV-Z]{20}\b"), "CODE"),

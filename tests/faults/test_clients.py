@@ -162,7 +162,7 @@ def codes_at_once(process: ServerProcess) -> Counter[str]:
         return Counter(call.code().name for call in calls)
 
 
-def test_ten_times_the_calls_of_a_peak_at_once_are_all_answered(server: ServerProcess) -> None:
+def test_more_calls_at_once_than_ten_times_a_peaks_are_all_answered(server: ServerProcess) -> None:
     assert codes_at_once(server) == {OK: AT_ONCE}
 
 

@@ -38,3 +38,24 @@ def test_a_follower_that_is_woken_as_it_is_stopped_stops(world: World, ticks: in
         assert done
 
     asyncio.run(run())
+
+
+def test_the_notification_of_a_write_of_ones_own_wakes_nobody_unless_it_does_not_arrive(world: World) -> None:
+    """Its commit may have failed, and the revision be another process's."""
+
+    async def wakes(committing: str, told: str) -> tuple[bool, bool]:
+        follower = Follower(world.replica, 3600)
+        world.replica.committing = committing
+        follower._told(told)
+        at_once = follower._woken.is_set()
+        await asyncio.sleep(0.3)
+        return at_once, follower._woken.is_set()
+
+    world.user("ann")
+    have = world.replica.revision
+    following = f"{have.epoch}.{have.value + 1}"
+    assert world.replica.committing == have.token
+    assert asyncio.run(wakes(have.token, have.token)) == (False, False)
+    assert asyncio.run(wakes(have.token, following)) == (True, True)
+    assert asyncio.run(wakes(following, following)) == (False, True)
+    assert asyncio.run(wakes(have.token, f"another.{have.value}")) == (True, True)

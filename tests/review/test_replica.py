@@ -177,6 +177,22 @@ def test_a_replica_that_was_cut_off_while_a_restored_database_outgrew_it_notices
     assert world.replica.revision == other.replica.revision
 
 
+def test_a_replica_whose_newest_write_was_lost_notices_even_if_another_has_its_number(
+    world: World, other: World
+) -> None:
+    """A failover loses what is newest, and what is newest nobody has polled yet."""
+    world.user("ann")
+    before = world.replica.revision
+    restore(world, before.value - 1, without="ann")
+    other.replica.load()  # started anew
+    other.user("bob")
+    assert other.replica.revision.token == before.token
+    world.replica.catch_up()
+    assert "bob" in world.replica.facts.users
+    assert "ann" not in world.replica.facts.users
+    assert world.replica.revision.epoch != before.epoch
+
+
 @pytest.mark.parametrize("number", ["9" * 5000, "\u0663", "", "-1", "1.5"])
 def test_a_token_whose_number_is_none_is_unknown(world: World, number: str) -> None:
     """Python refuses to read numbers of thousands of digits with an error of its own."""

@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 _LISTEN_AGAIN_SECONDS: Final = 1.0
 _CANCEL_AGAIN_SECONDS: Final = 3.0
+_OWN_SECONDS: Final = 0.1
+"""In which a write that was committed here is applied here."""
 _LEAST_SECONDS: Final = 0.01
 """Between two polls: many revisions in a row are then told together."""
 
@@ -86,8 +88,7 @@ class Follower:
             try:
                 async with aclosing(self._replica.database.notices()) as notices:
                     async for token in notices:
-                        if self._is_news(token):
-                            self._woken.set()
+                        self._told(token)
                         deaf = False
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end listening for good
                 if not deaf:
@@ -96,14 +97,26 @@ class Follower:
                 deaf = True
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
+    def _told(self, token: str) -> None:
+        """Wake the poll for a revision that is not here; for one written here only if it is not here soon, either."""
+        if token != self._replica.committing:
+            self._wake_for(token)
+        else:
+            # Mostly it is being applied. If its commit failed, though, it is another process's, and none of it is here.
+            asyncio.get_running_loop().call_later(_OWN_SECONDS, self._wake_for, token)
+
+    def _wake_for(self, token: str) -> None:
+        if self._is_news(token):
+            self._woken.set()
+
     def _is_news(self, token: str) -> bool:
-        """Tell whether a notification is of a revision that is not here, nor one's own, which is about to be."""
+        """Tell whether a notification is of a revision that is not here."""
         have = self._replica.revision
         try:
             epoch, value = parse_token(token)
         except RevisionUnknown:
             return True
-        return epoch != have.epoch or (value > have.value and value != self._replica.committing)
+        return epoch != have.epoch or value > have.value
 
     def _age(self) -> float:
         return round(time.monotonic() - self._replica.seen_at, 1)

@@ -65,9 +65,9 @@ class Replica:
         self.token = ""
         """The revision as callers are given it."""
         self.mark = Mark()
-        """Of the newest revision that the database was asked about; one that was restored lacks it."""
-        self.committing = 0
-        """The revision of the newest write here, which applies it itself: no notification of it need wake anybody."""
+        """Of the newest revision that was polled or written here; a database that was restored lacks it."""
+        self.committing = ""
+        """The token of the newest write here, which is about to apply it itself if it was committed."""
         self.seen_at = 0.0
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock_offset = 0.0
@@ -256,6 +256,12 @@ class Replica:
         self.token = self.revision.token
         self.watchers.applied(new, self.revision)
         self._arrivals.tell()
+
+    def apply_own(self, changes: Sequence[Change], revision: Revision, mark: Mark) -> None:
+        """Apply a write that was committed here, on the loop, as ``apply`` does, and know its history by it."""
+        self.apply(changes, revision.epoch, revision.value)
+        if self.token == revision.token:
+            self.mark = mark
 
     def _heard(self, changes: Sequence[Change], reached: int, heard: Heard) -> None:
         """Apply what a poll found, and note until when everything that was committed is here."""

@@ -18,7 +18,7 @@ from wsauthz.replica.hearing import needs_reload
 from wsauthz.replica.replica import Replica
 from wsauthz.store import audit, revisions
 from wsauthz.store.database import Connection
-from wsauthz.store.revisions import Change, Revision
+from wsauthz.store.revisions import Change, Mark, Revision
 from wsauthz.tenancy.tally import Tally
 from wsauthz.tenancy.transaction import AuditNote, Caller, Transaction, audit_entry
 
@@ -67,10 +67,10 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
     replica.check_ready()
     try:
         try:
-            tx, answer = _transact(replica, by, work)
+            tx, answer, mark = _transact(replica, by, work)
         except TooFarBehind:
             replica.catch_up()
-            tx, answer = _transact(replica, by, work)
+            tx, answer, mark = _transact(replica, by, work)
     except _Unchanged as unchanged:
         _finish(replica, unchanged.tx)
         return Written(answer=unchanged.answer, revision=unchanged.revision, tally=unchanged.tx.tally)
@@ -78,7 +78,7 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
     if needs_reload(changes, tx.revision, replica.revision):
         replica.load()
     else:
-        replica.loop.call(lambda: replica.apply(changes, tx.revision.epoch, tx.revision.value))
+        replica.loop.call(lambda: replica.apply_own(changes, tx.revision, mark))
         if replica.revision.value < tx.revision.value:
             replica.catch_up()  # older facts were put in place while this was committed
     _finish(replica, tx)
@@ -106,7 +106,7 @@ def _finish(replica: Replica, tx: Transaction) -> None:
             _log.exception("what follows a write failed", extra={"method": tx.by.method, "actor": tx.by.actor})
 
 
-def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
+def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> tuple[Transaction, T, Mark]:
     with replica.database.write() as connection:
         revision, now = revisions.advance(connection)
         facts, rules = _caught_up(replica, connection, revision)
@@ -126,11 +126,11 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
             tx.changed((UNRELATED, {}))
         elif len(tx.changes) > _MOST_CHANGES_TOLD:
             tx.changes = [revisions.RELOAD]
-        revisions.record(connection, revision, tx.changes)
+        mark = revisions.record(connection, revision, tx.changes)
         entries = [audit_entry(by, note, now) for note in tx.notes]
         audit.append(connection, entries, revision, end=revision.audit_end)
-        replica.committing = revision.value
-    return tx, answer
+        replica.committing = revision.token
+    return tx, answer, mark
 
 
 def _caught_up(replica: Replica, connection: Connection, revision: Revision) -> tuple[Facts, Ruleset]:

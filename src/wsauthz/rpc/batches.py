@@ -58,10 +58,10 @@ class _Batch:
         """Yield the answer to each action of an item; what is wrong with it is an answer, too."""
         facts, subject, resource, required_module = self._facts, item.subject, item.resource, item.required_module
         try:
+            check_resource(resource)
             if subject not in facts.grants:  # who is a member somewhere has a proper id
                 check_user_id("subject", subject)
             place = place_of(item, facts.places)
-            check_resource(resource)
         except Refused as refused:
             yield from (pb.BatchCheckAnswer(error=str(refused)) for _ in actions)
             return

@@ -35,7 +35,7 @@ def in_thread(method: Marked) -> Marked:
 
 
 class Running:
-    """Runs methods where they are marked to run, each after its own question has been asked."""
+    """Runs methods where they are marked to run, those that an actor must be allowed to call after asking that."""
 
     def __init__(self, replica: Replica, metrics: Metrics, workers: Workers) -> None:
         self._replica = replica
@@ -45,7 +45,7 @@ class Running:
     def around(self, method: Method, implementation: Implementation) -> tuple[Implementation, bool]:
         """Return what runs the method for a request and a caller, and whether its answer is waited for."""
         runs = getattr(implementation, "runs", "transaction")
-        if runs == "loop" and not method.resource:
+        if runs == "loop" and not method.needs_actor:
             return implementation, False
         around = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
         return partial(around, method, implementation), runs != "loop"

@@ -135,16 +135,18 @@ def database_time(connection: Connection) -> datetime:
     return clock.astimezone(UTC)
 
 
-def record(connection: Connection, at: Revision, changed: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Write down what a revision changes, in order: kinds and values of ``store.changes``."""
+def record(connection: Connection, at: Revision, changed: Sequence[tuple[str, Mapping[str, Any]]]) -> Mark:
+    """Write down what a revision changes, in order: kinds and values of ``store.changes``; return its mark."""
+    made_at = datetime.now(UTC)
     if changed:
         connection.execute(
             _RECORD,
             [
-                {"revision": at.value, "ordinal": ordinal, "kind": kind, "values": values}
+                {"revision": at.value, "ordinal": ordinal, "kind": kind, "values": values, "created_at": made_at}
                 for ordinal, (kind, values) in enumerate(changed)
             ],
         )
+    return Mark(value=at.value, made_at=made_at)
 
 
 def changes_after(connection: Connection, value: int, limit: int) -> list[Change]:

@@ -31,4 +31,5 @@ NATIVE_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_permit_without_calls", 1),
 )
-"""The same for pygrpc-native, without what it ignores: pings, handshakes, connections (docs/decisions/0015)."""
+"""The same for pygrpc-native, without what it ignores: pings, handshakes, connections, waiting calls
+(docs/decisions/0015)."""

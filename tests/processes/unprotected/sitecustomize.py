@@ -130,8 +130,8 @@ def epoch() -> None:
 
 
 def without_option(name: str) -> None:
-    """Start the server without a limit of the transport."""
-    kept = tuple(each for each in limits.OPTIONS if each[0] != name)
+    """Start the server without the limits of the transport whose names begin so."""
+    kept = tuple(each for each in limits.OPTIONS if not each[0].startswith(name))
     assert len(kept) < len(limits.OPTIONS)
     vars(grpcio)["OPTIONS"] = kept
 
