@@ -26,6 +26,10 @@ LEAST_PER_SECOND: Final = 120_000
 _METHOD: Final = "wsauthz.v1.AuthorizationService/BatchCheck"
 _DRAWN: Final = 40_000
 _CASES: Final = ("allow", "deny", "mixed")
+_TRANSPORTS: Final = ("grpcio", "native")
+
+_Round = dict[str, Load]
+"""By case."""
 
 
 def run() -> None:
@@ -38,13 +42,15 @@ def run() -> None:
         pb.BatchCheckItem(subject=subject, workspace_id=place_id, resource=resource, actions=[action])
         for subject, _, place_id, resource, action in islice(asked, _DRAWN)
     ]
-    with servers.real(path_of(data)) as server:
-        requests = _requests(server, items)
-        rounds = [
-            {name: call(server, _METHOD, requests[name], BATCHES, streams=1) for name in _CASES}
-            for _ in range(ROUNDS + 1)
-        ][1:]
-    write(_section(rounds, str(data)))
+    found = {}
+    for transport in _TRANSPORTS:
+        with servers.real(path_of(data), transport) as server:
+            requests = _requests(server, items)
+            found[transport] = [
+                {name: call(server, _METHOD, requests[name], BATCHES, streams=1) for name in _CASES}
+                for _ in range(ROUNDS + 1)
+            ][1:]
+    write(_section(found, str(data)))
 
 
 def _requests(server: Server, items: list[pb.BatchCheckItem]) -> dict[str, list[pb.BatchCheckRequest]]:
@@ -67,24 +73,25 @@ def _requests(server: Server, items: list[pb.BatchCheckItem]) -> dict[str, list[
     }
 
 
-def _section(rounds: list[dict[str, Load]], dataset: str) -> Section:
-    lines = []
-    for name in _CASES:
-        per_second = Rounds(values=tuple(found[name].per_second * ITEMS for found in rounds))
-        cpu = Rounds(values=tuple(found[name].cpu_seconds / ITEMS * 1e6 for found in rounds))
-        lines.append(
-            Line(
-                what=f"{name}: decisions/s and CPU time of one",
-                figure=f"{per_second.text(',.0f')}/s; {cpu.text('.2f')} us",
-                target=f">= {LEAST_PER_SECOND:,}/s",
-                is_met=per_second.median >= LEAST_PER_SECOND,
-            )
-        )
-    failed = sum(load.failed for found in rounds for load in found.values())
-    calls = sum(load.calls for found in rounds for load in found.values())
+def _section(found: dict[str, list[_Round]], dataset: str) -> Section:
+    lines = [_line(transport, name, rounds) for transport, rounds in found.items() for name in _CASES]
+    loads = [load for rounds in found.values() for each in rounds for load in each.values()]
     intro = (
         f"`wsauthz serve` on SQLite with {dataset}, on core {servers.CORE}; h2load on another, {CONNECTIONS} connections with "
         f"one batch of {ITEMS:,} random questions at a time, {ROUNDS} rounds of {BATCHES} batches of each kind."
     )
-    notes = [f"Calls without HTTP status 200: {failed} of {calls:,}."]
+    notes = [
+        f"Calls without HTTP status 200: {sum(load.failed for load in loads)} of {sum(load.calls for load in loads):,}."
+    ]
     return Section(name="batch", title="BatchCheck", intro=intro, lines=lines, notes=notes)
+
+
+def _line(transport: str, name: str, rounds: list[_Round]) -> Line:
+    per_second = Rounds(values=tuple(each[name].per_second * ITEMS for each in rounds))
+    cpu = Rounds(values=tuple(each[name].cpu_seconds / ITEMS * 1e6 for each in rounds))
+    return Line(
+        what=f"{transport}, {name}: decisions/s and CPU time of one",
+        figure=f"{per_second.text(',.0f')}/s; {cpu.text('.2f')} us",
+        target=f">= {LEAST_PER_SECOND:,}/s",
+        is_met=per_second.median >= LEAST_PER_SECOND,
+    )
