@@ -37,6 +37,8 @@ run: $(READY) ## Serve an example: migrate, import examples/dam.yaml, serve
 	@echo '  $(BIN)/wsauthz check ann north-press dam:asset delete --trace'
 	@echo '  $(BIN)/wsauthz check cleo south-shop dam:asset update'
 	@echo '  $(BIN)/wsauthz explain dan north analytics:report read'
+	@echo 'What works on the database itself (import, export, platform, db) must be told which one it is:'
+	@echo '  export WSAUTHZ_DATABASE_URL=$(WSAUTHZ_DATABASE_URL) WSAUTHZ_POLICY=$(WSAUTHZ_POLICY)'
 	@echo
 	@exec $(BIN)/wsauthz serve
 

@@ -31,9 +31,8 @@ class _Formatter(JsonFormatter):
 def configure(level: str) -> None:
     """Log to standard error from now on; ``level`` is a name such as ``info``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _Formatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields={"asctime": "time"})
-    )
+    names = {"levelname": "level", "name": "logger"}
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s", rename_fields=names, timestamp="time"))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -137,6 +137,8 @@ class Server:
 
     async def stop(self) -> None:
         """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""
+        if self._server is not None:
+            _log.info("stopping", extra={"seconds_at_most": self.settings.drain_seconds})
         await self.health.enter_graceful_shutdown()
         self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:

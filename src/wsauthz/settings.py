@@ -7,6 +7,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
+
+_LARGEST_PORT: Final = 65_535
 
 
 class SettingsRefused(Exception):
@@ -89,7 +92,11 @@ class Settings:
     def _problems(self) -> list[str]:
         problems = []
         is_local = self.listen.startswith("unix:") or is_loopback(self.listen)
-        if self.transport == "native" and not is_local:
+        if not (self.listen.startswith("unix:") or is_address(self.listen)):
+            problems.append(
+                f"WSAUTHZ_LISTEN: {self.listen} is neither host:port, with a port up to 65535, nor unix:/path"
+            )
+        elif self.transport == "native" and not is_local:
             problems.append(
                 f"WSAUTHZ_LISTEN: {self.listen} is not on loopback; "
                 "the native transport has no TLS and serves only loopback or unix:/path"
@@ -100,8 +107,8 @@ class Settings:
             )
         if not self.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             problems.append("WSAUTHZ_DATABASE_URL: must start with sqlite:/// or postgresql://")
-        if self.metrics_listen and ":" not in self.metrics_listen:
-            problems.append("WSAUTHZ_METRICS_LISTEN: must be host:port, or empty")
+        if self.metrics_listen and not is_address(self.metrics_listen):
+            problems.append("WSAUTHZ_METRICS_LISTEN: must be host:port, with a port up to 65535, or empty")
         positive = (
             "poll_seconds",
             "stale_seconds",
@@ -124,6 +131,12 @@ class Settings:
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
         return problems
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is ``host:port``; of a larger port sockets take what is left after dividing by 65,536."""
+    host, _, port = text.rpartition(":")
+    return host != "" and port.isascii() and port.isdecimal() and int(port[:6]) <= _LARGEST_PORT
 
 
 def is_loopback(address: str) -> bool:

@@ -35,7 +35,7 @@ def test_a_database_without_the_schema_is_refused_and_left_alone(tmp_path: Path,
     path = tmp_path / "new.db"
     outcome = Run("")(*command, "--database", f"sqlite:///{path}", stdin="")
     assert (outcome.status, outcome.out) == (2, "")
-    assert outcome.err == "the database has no tables of wsauthz yet: run `wsauthz db upgrade`\n"
+    assert outcome.err == f"{path}: the database has no tables of wsauthz yet: run `wsauthz db upgrade`\n"
     assert not path.exists()
 
 

@@ -1,4 +1,6 @@
-from tests.cli.running import Run
+from pathlib import Path
+
+from tests.cli.running import EXAMPLES, Run
 
 
 def test_a_role_is_granted_listed_and_revoked(run: Run) -> None:
@@ -29,3 +31,12 @@ def test_a_role_that_is_not_one_of_the_platform_is_refused(run_sqlite: Run) -> N
     assert (outcome.status, outcome.err) == (2, "role: 'admin' is not an assignable role of a platform\n")
     assert run_sqlite("platform", "grant", "a b").status == 2
     assert run_sqlite("platform", "list").lines == ["USER ROLE ACTIVE SINCE"]
+
+
+def test_roles_that_the_bundle_lacks_are_told(run_sqlite: Run, bundles: Path) -> None:
+    """Whoever forgets to name the bundle gets other answers than the server gives."""
+    here = ("--database", run_sqlite.database_url)
+    assert run_sqlite("import", EXAMPLES / "dam.yaml", *here, "--policy", bundles / "dam").status == 0
+    outcome = run_sqlite.here("check", "ann", "north", "workspace", "view", "--policy", bundles / "oneglanse")
+    assert outcome.err.endswith("lacks, and that count for nothing: admin, organization-owner, viewer\n")
+    assert not run_sqlite.here("check", "ann", "north", "workspace", "view", "--policy", bundles / "dam").err

@@ -66,7 +66,9 @@ def test_an_address_in_use_is_a_sentence(sqlite_url: str, transport: str, bundle
         assert (refused.returncode, refused.stderr) == (2, f"cannot listen on {address}\n")
         refused = serve(*usual, "--listen", "127.0.0.1:0", "--metrics-listen", address)
         assert refused.returncode == 2
-        assert refused.stderr == f"cannot listen on {address} for metrics: Address already in use\n"
+        assert (
+            refused.stderr == f"cannot listen on {address} for metrics: Address already in use; see --metrics-listen\n"
+        )
 
 
 @pytest.fixture
@@ -88,6 +90,9 @@ def own_logs() -> Iterator[None]:
         (("--database", "sqlite:///:memory:"), "an SQLite database must be a file"),
         (("--listen", "0.0.0.0:0"), "WSAUTHZ_LISTEN: 0.0.0.0:0 is not on loopback"),
         (("--transport", "native", "--listen", "[::]:0"), "WSAUTHZ_LISTEN: [::]:0 is not on loopback; the native"),
+        (("--listen", "127.0.0.1:99999"), "WSAUTHZ_LISTEN: 127.0.0.1:99999 is neither host:port"),
+        (("--listen", "nonsense"), "WSAUTHZ_LISTEN: nonsense is neither host:port"),
+        (("--metrics-listen", "127.0.0.1:65536"), "WSAUTHZ_METRICS_LISTEN: must be host:port, with a port up to 65535"),
         (("--transport", "other"), "WSAUTHZ_TRANSPORT: must be grpcio or native"),
     ],
 )

@@ -51,7 +51,11 @@ def test_tests_and_routes_are_optional_the_rest_is_not() -> None:
     build_bundle({name: FILES[name] for name in ("model.conf", "catalog.toml", "policy.csv")}, CORE)
     with pytest.raises(BundleRefused) as refused:
         build_bundle({}, CORE)
-    missing = ["model.conf: is missing", "catalog.toml: is missing", "policy.csv: is missing"]
+    missing = [
+        "model.conf: is missing; it stands beside the directory",
+        "catalog.toml: is missing",
+        "policy.csv: is missing",
+    ]
     assert [str(problem) for problem in refused.value.problems] == missing
 
 
@@ -93,7 +97,7 @@ def test_the_model_belongs_beside_the_bundle(directory: Path) -> None:
 
 def test_a_missing_model_is_refused(directory: Path) -> None:
     (directory.parent / "model.conf").unlink()
-    assert refusals(directory) == ["model.conf: is missing"]
+    assert refusals(directory) == ["model.conf: is missing; it stands beside the directory"]
 
 
 def test_a_missing_directory_is_refused(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def wsauthz(
 
     \b
     Example:
+      export WSAUTHZ_DATABASE_URL=sqlite:///wsauthz.db WSAUTHZ_POLICY=policies/dam
       wsauthz db upgrade
       wsauthz import examples/dam.yaml
       wsauthz serve

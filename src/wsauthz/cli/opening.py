@@ -1,5 +1,6 @@
 """The database and the replica of a command, which needs no server and does not disturb those that run."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from wsauthz.store.database import Database, UnusableUrl
 
 _WAIT_SECONDS: Final = 30.0
 """A command can wait for a running server's write, and writes a lot at once itself."""
+_MOST_NAMED: Final = 10
+"""Roles in a warning."""
 
 
 def settings(database: str | None = None, policy: Path | None = None) -> Settings:
@@ -52,13 +55,12 @@ def opened(url: str) -> Iterator[Database]:
 
     """
     try:
-        problems = schema.check(url)
         database = Database(url, wait_seconds=_WAIT_SECONDS)
     except UnusableUrl as unusable:
         raise Failed(str(unusable)) from None
-    if problems:
-        raise Failed(*problems)
     try:
+        if problems := schema.check(url):
+            raise Failed(*(f"{database.name}: {problem}" for problem in problems))
         yield database
     finally:
         database.close()
@@ -77,4 +79,12 @@ def loaded(using: Settings) -> Iterator[Replica]:
     with opened(using.database_url) as database:
         replica = Replica(database, policy, Metrics())
         replica.load()
+        catalog = policy.bundle.catalog
+        unknown = sorted(role for role, count in replica.facts.roles.items() if count and role not in catalog.roles)
+        if unknown:
+            names = ", ".join(unknown[:_MOST_NAMED])
+            print(
+                f"{database.name} has roles that {using.policy} lacks, and that count for nothing: {names}",
+                file=sys.stderr,
+            )
         yield replica

@@ -83,7 +83,9 @@ def serve(
     except OSError as error:
         if error.strerror is None:
             raise
-        raise Failed(f"cannot listen on {settings.metrics_listen} for metrics: {error.strerror}") from None
+        raise Failed(
+            f"cannot listen on {settings.metrics_listen} for metrics: {error.strerror}; see --metrics-listen"
+        ) from None
 
 
 def _raise_open_files() -> None:

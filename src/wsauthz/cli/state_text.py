@@ -64,7 +64,11 @@ def write_state(output: TextIO, form: Form, records: Iterable[tuple[str, Mapping
 @contextmanager
 def replaced(path: Path) -> Iterator[TextIO]:
     """Give a text file that takes the place of ``path`` when the block ends well; only its owner may read it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = path  # not the one that nobody named
+        raise
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as output:
             yield output

@@ -71,8 +71,8 @@ def export(
 ) -> None:
     """Write the database into a state file that an import takes.
 
-    Everything at one revision, without secrets: no invite codes, tokens or keys. The file has addresses of people, so
-    only its owner may read it.
+    If somebody has a role at the platform the import wants --allow-platform. Everything is of one revision, without
+    secrets: no invite codes, tokens or keys. The file has addresses of people, so only its owner may read it.
 
     \b
     Example:

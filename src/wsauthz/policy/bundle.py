@@ -65,7 +65,7 @@ def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
 
     """
     problems = [
-        Problem(file=name, line=0, text="is missing")
+        Problem(file=name, line=0, text="is missing" if name != MODEL else "is missing; it stands beside the directory")
         for name in (MODEL, *FILES)
         if name not in files and name not in _OPTIONAL
     ]

@@ -62,6 +62,9 @@ class Database:
         """
         self.url: Final = parse_url(url)
         self.is_sqlite: Final = self.url.get_backend_name() == "sqlite"
+        at = "" if self.is_sqlite else f" at {self.url.host or 'the local host'}"
+        self.name: Final = f"{self.url.database}{at}"
+        """For people, without what the URL may hold of a password."""
         self._wait_seconds = wait_seconds
         # SQLite wakes waiting writers in no order and PostgreSQL costs a round trip: the gate is fair and cheap.
         self._gate = threading.Lock()
