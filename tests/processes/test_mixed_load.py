@@ -29,6 +29,7 @@ from wsauthz.v1 import authorization_pb2, memberships_pb2, users_pb2, watch_pb2,
 WORKERS: Final = 6
 WORKSPACES: Final = 20
 USERS: Final = 200
+FEW_USERS: Final = 60
 ROLES: Final = ("admin", "member", "viewer")
 REMOVING: Final = 0.5
 MEBIBYTE: Final = 1 << 20
@@ -59,6 +60,7 @@ class Site:
 
     process: ServerProcess
     workspaces: list[str]
+    users: int
     failed: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     members: set[tuple[str, str]] = field(default_factory=set)
@@ -93,14 +95,14 @@ class Site:
         self.done[kind] += 1
 
     def _question(self, chance: random.Random) -> dict[str, Any]:
-        return {"subject": f"user{chance.randrange(USERS)}", "resource": "dam:asset", "action": "read"}
+        return {"subject": f"user{chance.randrange(self.users)}", "resource": "dam:asset", "action": "read"}
 
     def _check(self, client: Client, chance: random.Random, _: int) -> None:
         asked = authorization_pb2.CheckRequest(workspace_id=chance.choice(self.workspaces), **self._question(chance))
         client.authorization.Check(asked)
 
     def _batch(self, client: Client, chance: random.Random, __: int) -> None:
-        asked, user = authorization_pb2.BatchCheckRequest(), f"user{chance.randrange(USERS)}"
+        asked, user = authorization_pb2.BatchCheckRequest(), f"user{chance.randrange(self.users)}"
         for _ in range(20):
             item = asked.items.add(subject=user, workspace_id=chance.choice(self.workspaces), resource="dam:asset")
             item.actions.extend(("read", "update", "delete"))
@@ -115,7 +117,8 @@ class Site:
 
     def _write(self, client: Client, chance: random.Random, number: int) -> None:
         """Add somebody whom no other worker has, or change or remove who is there: nothing that is refused."""
-        workspace, user = chance.choice(self.workspaces), f"user{chance.randrange(USERS // WORKERS) * WORKERS + number}"
+        user = f"user{chance.randrange(self.users // WORKERS) * WORKERS + number}"
+        workspace = chance.choice(self.workspaces)
         place: dict[str, Any] = {"workspace_id": workspace, "user_id": user}
         if (workspace, user) not in self.members:
             client.memberships.AddMember(memberships_pb2.AddMemberRequest(role=chance.choice(ROLES), **place))
@@ -136,17 +139,17 @@ class Site:
 
 
 @contextmanager
-def site(database_url: str) -> Iterator[Site]:
+def site(database_url: str, users: int) -> Iterator[Site]:
     """Serve some workspaces with members; writes are not held back, so that there are many."""
     with ServerProcess(database_url, BUNDLES / "dam") as process:
         ann = process.client("ann")
-        for user in ("ann", *(f"user{number}" for number in range(USERS))):
+        for user in ("ann", *(f"user{number}" for number in range(users))):
             ann.users.UpsertUser(users_pb2.UpsertUserRequest(user_id=user))
         made = [
             ann.workspaces.CreateWorkspace(workspaces_pb2.CreateWorkspaceRequest(name=f"Studio {number}"))
             for number in range(WORKSPACES)
         ]
-        yield Site(process, [each.workspace.id for each in made])
+        yield Site(process, [each.workspace.id for each in made], users)
 
 
 def look(found: Site, database: sqlalchemy.Engine | None) -> Sample:
@@ -166,10 +169,12 @@ def look(found: Site, database: sqlalchemy.Engine | None) -> Sample:
         )
 
 
-def run(database_url: str, *, warm: float, seconds: float, every: float) -> tuple[Site, float, list[Sample]]:
+def run(
+    database_url: str, *, warm: float, seconds: float, every: float, users: int = USERS
+) -> tuple[Site, float, list[Sample]]:
     """Find what the server can do in ``warm`` seconds, then call it half as often; return looks at it meanwhile."""
     database = create_engine(database_url) if database_url.startswith("postgresql") else None
-    with site(database_url) as found:
+    with site(database_url, users) as found:
         found.call_for(warm)
         peak = found.call_for(warm)
         samples = []
@@ -194,7 +199,7 @@ def growth(samples: list[Sample], of: Callable[[Sample], int]) -> tuple[float, f
 
 
 def test_a_bit_of_everything_for_a_while_fails_nowhere(database_url: str) -> None:
-    found, _, _ = run(database_url, warm=0.5, seconds=2, every=0.5)
+    found, _, _ = run(database_url, warm=0.5, seconds=2, every=0.5, users=FEW_USERS)
     assert not found.failed
     assert set(found.done) == set(ASKED)
 

@@ -20,7 +20,7 @@ from tests.serving import BUNDLES, Client, Refusal, ServerProcess, Serving, atte
 from wsauthz.store.database import Database
 from wsauthz.v1 import memberships_pb2, users_pb2
 
-ROUNDS: Final = 30
+ROUNDS: Final = 12
 SOAK_ROUNDS: Final = 1_000
 EACH: Final = 3
 """Writers of each process; all of them write at the same time, once in a round."""

@@ -128,7 +128,7 @@ def walk(make_database: MakeDatabase, bundle: str, walks: int, steps: int) -> No
 def test_calls_in_any_order_do_what_the_documents_say(
     make_database: MakeDatabase, bundle: str, request: pytest.FixtureRequest
 ) -> None:
-    walk(make_database, bundle, 1, 50 if "sqlite" in request.node.name else 30)
+    walk(make_database, bundle, 1, 30 if "sqlite" in request.node.name else 20)
 
 
 @pytest.mark.soak
