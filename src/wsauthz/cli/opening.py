@@ -10,6 +10,7 @@ from wsauthz.cli.failures import Failed, listed
 from wsauthz.metrics import Metrics
 from wsauthz.policy.bundle import BundleRefused
 from wsauthz.policy.current import CurrentPolicy
+from wsauthz.replica.population import unknown_roles
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
@@ -79,8 +80,7 @@ def loaded(using: Settings) -> Iterator[Replica]:
     with opened(using.database_url) as database:
         replica = Replica(database, policy, Metrics())
         replica.load()
-        catalog = policy.bundle.catalog
-        unknown = sorted(role for role, count in replica.facts.roles.items() if count and role not in catalog.roles)
+        unknown = sorted(unknown_roles(policy.bundle.catalog, replica.facts.roles))
         if unknown:
             names = ", ".join(unknown[:_MOST_NAMED])
             print(

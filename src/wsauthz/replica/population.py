@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from wsauthz.metrics import Population
 from wsauthz.model.places import State
+from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.policy.facts import Place
 
@@ -37,8 +38,13 @@ def population(
             "memberships": sum(roles.values()),
         },
         workspaces={state.name.lower(): states[state] for state in State if state is not State.DELETED},
-        unknown_roles=sum(count for role, count in roles.items() if role not in catalog.roles),
+        unknown_roles=sum(unknown_roles(catalog, roles).values()),
         policy_name=catalog.name,
         policy_version=policy.bundle.version,
         policy_refused=bool(policy.problems),
     )
+
+
+def unknown_roles(catalog: Catalog, roles: Mapping[str, int]) -> dict[str, int]:
+    """Return those roles of live memberships that the bundle lacks, with their counts; they give nothing."""
+    return {role: count for role, count in roles.items() if count and role not in catalog.roles}

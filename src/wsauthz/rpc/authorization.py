@@ -10,6 +10,7 @@ from wsauthz.policy.access import provenance
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.explain import matched, steps
+from wsauthz.policy.facts import Facts
 from wsauthz.policy.question import Question, is_unknown
 from wsauthz.policy.remedy import helpers, remedy
 from wsauthz.replica.replica import Replica
@@ -75,17 +76,14 @@ class AuthorizationService:
         return response
 
     def _decide(self, request: pb.CheckRequest) -> Decision:
-        facts, subject, resource = self.replica.facts, request.subject, request.resource
-        check_resource(resource)
-        if subject not in facts.grants:  # who is a member somewhere has a proper id
-            check_user_id("subject", subject)
+        facts = self.replica.facts
         return decide(
             facts,
             self.replica.rules,
             self.replica.now(),
-            subject=subject,
-            place=place_of(request, facts.places),
-            resource=resource,
+            place=checked_place(request, facts),
+            subject=request.subject,
+            resource=request.resource,
             action=request.action,
             required_module=request.required_module,
         )
@@ -146,6 +144,19 @@ class AuthorizationService:
         )
         users = helpers(replica.facts, replica.rules, replica.now(), found=fix, asker=asker or request.subject)
         response.denial.remedy.CopyFrom(remedy_message(fix, users))
+
+
+def checked_place(request: pb.CheckRequest | pb.BatchCheckItem, facts: Facts) -> PlaceKey | None:
+    """Return the place a question names, as ``place_of`` does, once its resource and its subject are found proper.
+
+    Raises:
+        InvalidArgument: one of the three is malformed.
+
+    """
+    check_resource(request.resource)
+    if request.subject not in facts.grants:  # who is a member somewhere has a proper id
+        check_user_id("subject", request.subject)
+    return place_of(request, facts.places)
 
 
 def place_of(request: Asked, known: Container[PlaceKey] = ()) -> PlaceKey | None:

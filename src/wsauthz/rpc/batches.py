@@ -5,11 +5,10 @@ from typing import Final
 
 from wsauthz.metrics import Metrics
 from wsauthz.model.errors import InvalidArgument, Refused
-from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import decide
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc.authorization import check_resource, place_of
+from wsauthz.rpc.authorization import checked_place
 from wsauthz.rpc.decisions import DecisionIds
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller
@@ -58,10 +57,7 @@ class _Batch:
         """Yield the answer to each action of an item; what is wrong with it is an answer, too."""
         facts, subject, resource, required_module = self._facts, item.subject, item.resource, item.required_module
         try:
-            check_resource(resource)
-            if subject not in facts.grants:  # who is a member somewhere has a proper id
-                check_user_id("subject", subject)
-            place = place_of(item, facts.places)
+            place = checked_place(item, facts)
         except Refused as refused:
             yield from (pb.BatchCheckAnswer(error=str(refused)) for _ in actions)
             return
