@@ -13,6 +13,7 @@ from sortedcontainers import SortedDict, SortedList
 
 from wsauthz.model.places import PLATFORM, PlaceKey, State
 from wsauthz.model.subscriptions import LAPSED
+from wsauthz.policy.single import Single
 
 
 class Grant(NamedTuple):
@@ -98,6 +99,10 @@ class Place:
             yield from child.below()
 
 
+Grants = dict[Place, Grant] | Single[Place, Grant]
+"""Where one user has a live membership, and what it says there."""
+
+
 class Facts:
     """Places, users and grants at one revision."""
 
@@ -110,7 +115,7 @@ class Facts:
         """Every known user, and whether it is active."""
         self.deactivated: set[str] = set()
         """The users that are not: few, so that a decision need not look through all of them."""
-        self.grants: dict[str, dict[Place, Grant]] = {}
+        self.grants: dict[str, Grants] = {}
         """User id -> place -> what the live membership there says."""
         self.owned: dict[str, set[Place]] = {}
         """User id -> workspaces it is the primary owner of."""
@@ -193,15 +198,24 @@ class Facts:
             values["is_active"],
             values["expires_at"],
         )
-        held = self.grants.setdefault(user, {})
-        before = held.get(place)
+        before = self.grants.get(user, {}).get(place)
         if before is None:
             insort(place.members, user)
         else:
             self.roles[before.role] -= 1
         self.roles[grant.role] += 1
         # Those that expire are as many as there are times: kept here they would stay for good.
-        held[place] = grant if grant.expires_at is not None else self._interned.setdefault(grant, grant)
+        self.give(user, place, grant if grant.expires_at is not None else self._interned.setdefault(grant, grant))
+
+    def give(self, user: str, place: Place, grant: Grant) -> None:
+        """Let the user hold the grant in the place, instead of what it held there; nothing else is changed."""
+        held = self.grants.get(user)
+        if held is None or (isinstance(held, Single) and held.key is place):
+            self.grants[user] = Single(place, grant)
+        elif isinstance(held, Single):
+            self.grants[user] = {held.key: held.value, place: grant}
+        else:
+            held[place] = grant
 
     def _place(self, key: PlaceKey, above: Place) -> Place:
         place = self.places.get(key)
@@ -223,12 +237,14 @@ class Facts:
 
     def _revoke(self, user: str, place: Place) -> bool:
         held = self.grants.get(user, {})
-        grant = held.pop(place, None)
+        grant = held.get(place)
         if grant is None:
             return False
         self.roles[grant.role] -= 1
-        if not held:
+        if isinstance(held, Single) or len(held) == 1:
             del self.grants[user]
+        else:
+            del held[place]
         return True
 
     def _remove(self, key: PlaceKey) -> None:

@@ -45,11 +45,7 @@ class _Memberships:
         """Take one more."""
         place = self._facts.places[held_in(values)]
         grant, user = self._grant(values), values["user_id"]
-        held = self._facts.grants.get(user)
-        if held is None:
-            self._facts.grants[user] = {place: grant}
-        else:
-            held[place] = grant
+        self._facts.give(user, place, grant)
         place.members.append(user)
         self._roles[grant.role] += 1
 

@@ -1,11 +1,13 @@
 """What is asked, what the subject holds there, and what no rule speaks of: modules, features, switches."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from wsauthz.model.places import State
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts, Grant, Place
 from wsauthz.policy.ruleset import Action, Compiled, Match, Nodes, Ruleset
+from wsauthz.policy.single import Single
 from wsauthz.policy.terms import CORE, EVERYONE
 
 _EVERYONE: Final[Nodes] = frozenset({EVERYONE})
@@ -41,10 +43,11 @@ def hold(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, modu
     chain = at.chain
     grants = facts.grants.get(subject)
     if grants is not None:
-        for place in chain:
-            if place not in grants:  # most of them; told at half the cost of asking with ``get`` and counting along
-                continue
-            role, permissions, modules, is_active, expires_at = grants[place]
+        if type(grants) is Single:  # half of all memberships are the only one of a user
+            found: Iterable[tuple[Place, Grant]] = ((grants.key, grants.value),) if grants.key in chain else ()
+        else:
+            found = [(place, grants[place]) for place in chain if place in grants]
+        for place, (role, permissions, modules, is_active, expires_at) in found:
             if (
                 is_active
                 and (expires_at is None or now < expires_at)
