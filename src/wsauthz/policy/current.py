@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wsauthz.policy.bundle import Bundle, BundleRefused, read_bundle
 from wsauthz.policy.catalog import CoreVocabulary
-from wsauthz.policy.scenarios import run_scenarios
+from wsauthz.policy.scenarios import failures, prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,5 @@ def refuse_failing(bundle: Bundle) -> None:
         BundleRefused: with every failed expectation.
 
     """
-    report = run_scenarios(bundle, time.time())
-    if report.failures:
-        raise BundleRefused(report.failures)
+    if failed := tuple(failures(prepared(bundle), bundle.rules, time.time())):
+        raise BundleRefused(failed)

@@ -20,7 +20,7 @@ from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.scenario import Expectation, Route
 from wsauthz.policy.scenario_reader import load_scenarios
 
-__all__ = ["Prepared", "Report", "exercised", "failures", "load_scenarios", "prepare", "run_scenarios"]
+__all__ = ["Prepared", "Report", "exercised", "failures", "load_scenarios", "prepare", "prepared", "run_scenarios"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +42,36 @@ def run_scenarios(bundle: Bundle, now: float) -> Report:
         BundleRefused: the file is wrong, or speaks of what the catalog lacks.
 
     """
-    prepared = prepare(load_scenarios(bundle.files.get(TESTS, "")), bundle.catalog)
+    found = prepared(bundle)
     return Report(
-        scenarios=len(prepared),
-        expectations=sum(entry.size for entry in prepared),
-        failures=tuple(failures(prepared, bundle.rules, now)),
-        exercised=exercised(prepared, bundle.rules, now),
+        scenarios=len(found),
+        expectations=sum(entry.size for entry in found),
+        failures=tuple(failures(found, bundle.rules, now)),
+        exercised=exercised(found, bundle.rules, now),
     )
 
 
-def failures(prepared: Sequence[Prepared], rules: Ruleset, now: float) -> Iterator[Problem]:
+def prepared(bundle: Bundle) -> tuple[Prepared, ...]:
+    """Return the scenarios of tests.yaml with their facts; a bundle without one has none.
+
+    Raises:
+        BundleRefused: the file is wrong, or speaks of what the catalog lacks.
+
+    """
+    return prepare(load_scenarios(bundle.files.get(TESTS, "")), bundle.catalog)
+
+
+def failures(entries: Sequence[Prepared], rules: Ruleset, now: float) -> Iterator[Problem]:
     """Yield each expectation that does not hold; the first one is enough to know that something is wrong."""
-    for entry in prepared:
+    for entry in entries:
         for line, text in _failures(entry, rules, now):
             yield Problem(file=TESTS, line=line, text=f"scenario {entry.scenario.name!r}: {text}")
 
 
-def exercised(prepared: Sequence[Prepared], rules: Ruleset, now: float) -> frozenset[int]:
+def exercised(entries: Sequence[Prepared], rules: Ruleset, now: float) -> frozenset[int]:
     """Return the lines of the rows that allowed, or denied, something that was asked."""
     lines: set[int] = set()
-    for entry in prepared:
+    for entry in entries:
         for question in _questions(entry, rules):
             nodes = held(entry.facts, rules, now, question.subject, question.at, question.action.module)
             rows = list(matching(question, nodes, question.at.state))
