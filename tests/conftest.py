@@ -25,7 +25,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 SERVER = pytest.StashKey[PostgresServer]()
 SOAK_SECONDS = 3600
 
-hypothesis.settings.register_profile("test", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("test", max_examples=30, deadline=None)
 hypothesis.settings.register_profile("soak", max_examples=2000, deadline=None)
 
 

@@ -199,7 +199,7 @@ def restored(tmp_path: Path, without: str = "") -> tuple[float, list[str], list[
                 asked = [tell(each.client().authorization.Check, question(workspace, "lost4")) for each in group]
                 if any(each.allowed for each in asked):
                     noticed = time.monotonic()
-                time.sleep(0.02)
+                time.sleep(0.05)
             for number in range(6):
                 must_add(a, workspace, f"new{number}")
             codes = [

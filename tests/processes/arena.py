@@ -136,7 +136,7 @@ class Arena:
 
 
 @contextmanager
-def arena(url: str, processes: int, *, callers: int = 64, without: Iterable[str] = ()) -> Iterator[Arena]:
+def arena(url: str, processes: int, *, callers: int, without: Iterable[str] = ()) -> Iterator[Arena]:
     """Serve a database with so many processes, for the block; without some of their protections."""
     off = ",".join(without)
     path = os.pathsep.join(filter(None, (str(UNPROTECTED), os.environ.get("PYTHONPATH"))))

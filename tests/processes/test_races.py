@@ -12,6 +12,8 @@ from tests.rpc.conftest import database_for
 
 TRIES = 20
 FEW = 8
+MANY = 24
+SOAK_MANY = 64
 """Callers who are enough to show what happens without protection."""
 SOAK_ROUNDS = 20
 
@@ -20,7 +22,8 @@ SOAK_ROUNDS = 20
 def protected(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """Return servers as they are."""
     processes = 1 if request.param == "sqlite" else 2
-    with database_for(request, request.param) as url, arena(url, processes) as found:
+    callers = SOAK_MANY if request.config.getoption("--soak") else MANY
+    with database_for(request, request.param) as url, arena(url, processes, callers=callers) as found:
         yield found
 
 

@@ -4,10 +4,13 @@ What may go through is read from the ``state`` column of policy.csv and from pro
 (mutations.py, oracle/plain_grants.py). What is refused writes nothing; what was switched off comes back exactly.
 
 Every call meets every situation, made by an actor who may make it and by one who may not, preferably one who may when
-nothing is the matter; on PostgreSQL with another bundle than on SQLite; ``--soak`` has every actor make all on both.
+nothing is the matter; every other situation on PostgreSQL, with another bundle than on SQLite; ``--soak`` has every
+actor make all of them on both, with either bundle.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -65,17 +68,39 @@ class Stage:
         return found
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "sqlite-dam",
-        "postgresql-oneglanse",
-        pytest.param("sqlite-oneglanse", marks=pytest.mark.soak),
-        pytest.param("postgresql-dam", marks=pytest.mark.soak),
-    ],
-)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    database, _, bundle = str(request.param).partition("-")
+STAGES = ("sqlite-dam", "postgresql-oneglanse", "sqlite-oneglanse", "postgresql-dam")
+SHORT = STAGES[:2]
+
+
+def staged(situations: Iterable[str]) -> pytest.MarkDecorator:
+    """Have a test meet each situation on one of the short form's stages, and with ``--soak`` on all."""
+    return pytest.mark.parametrize(
+        ("stage", "situation"),
+        [
+            pytest.param(stage, situation, marks=() if stage == SHORT[number % 2] else pytest.mark.soak)
+            for number, situation in enumerate(situations)
+            for stage in STAGES
+        ],
+        indirect=["stage"],
+    )
+
+
+@pytest.fixture(scope="module")
+def stages(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stage]]:
+    """Return what gives the stage of a name, made when it is asked for first."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda name: stack.enter_context(staging(request, name)))
+
+
+@pytest.fixture(params=[pytest.param(name, marks=() if name in SHORT else pytest.mark.soak) for name in STAGES])
+def stage(request: pytest.FixtureRequest, stages: Callable[[str], Stage]) -> Stage:
+    return stages(str(request.param))
+
+
+@contextmanager
+def staging(request: pytest.FixtureRequest, name: str) -> Iterator[Stage]:
+    """Serve a bundle on a kind of database, by the names of both."""
+    database, _, bundle = name.partition("-")
     most = EVERYBODY if request.config.getoption("--soak") else 1
     rules = policy(bundle)
     plan = Plan(rules, Random(f"states {bundle}"), most=most)
@@ -91,7 +116,7 @@ def test_every_method_that_writes_is_called() -> None:
     assert {name.partition("/")[0] for name in MUTATIONS} == set(METHODS)
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@staged(SITUATIONS)
 @pytest.mark.timeout(3600)
 @pytest.mark.req("REQ-074", "REQ-089")
 def test_what_the_situation_forbids_is_refused_and_writes_nothing(stage: Stage, situation: str) -> None:
@@ -121,7 +146,7 @@ def written(before: Dump, after: Dump) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@staged(SITUATIONS)
 @pytest.mark.timeout(3600)
 def test_what_the_situation_allows_goes_through(stage: Stage, situation: str) -> None:
     scenes = [scene for scene in stage.plan.scenes[situation] if not scene.expected]
@@ -184,7 +209,7 @@ SWITCHES = (
 )
 
 
-@pytest.mark.parametrize("situation", SWITCHES)
+@staged(SWITCHES)
 def test_what_was_switched_off_comes_back_exactly(stage: Stage, situation: str) -> None:
     before = stage.answers()
     switch(stage, situation, is_on=True)

@@ -42,6 +42,13 @@ def tenants(database_url: str) -> Iterator[Tenants]:
         yield Tenants(server)
 
 
+@pytest.fixture
+def sqlite_tenants(sqlite_url: str) -> Iterator[Tenants]:
+    """Return the same on SQLite, for what has more to do with clients than with databases."""
+    with Serving(sqlite_url, BUNDLES / "dam") as server:
+        yield Tenants(server)
+
+
 def bulk(tenants: Tenants, count: int, size: int = 1) -> str:
     """Make so many revisions with so many changes each, as another process would, and return the last of them."""
     database = Database(tenants.server.database_url)
@@ -100,23 +107,23 @@ def drain(call: Any) -> tuple[list[pb.WatchResponse], Refusal]:
 # --- slow clients -----------------------------------------------------------------------------------------------------
 
 
-def test_a_client_that_takes_nothing_in_is_cut_off(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_takes_nothing_in_is_cut_off(sqlite_tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SEND_SECONDS", 0.5)
-    hub = tenants.server.server.replica.watchers
-    with stuck(tenants) as call, Stream(tenants.client()) as other:
-        last = bulk(tenants, 40, 500)
+    hub = sqlite_tenants.server.server.replica.watchers
+    with stuck(sqlite_tenants) as call, Stream(sqlite_tenants.client()) as other:
+        last = bulk(sqlite_tenants, 40, 500)
         wait_for(lambda: hub.count == 1)  # without the client's doing anything
         found, refused = drain(call)
         assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "CONSUMER_TOO_SLOW")
         assert is_gapless(other.seen(last))
-    with Stream(tenants.client(), found[-1].revision) as resumed:
+    with Stream(sqlite_tenants.client(), found[-1].revision) as resumed:
         assert len(found) + len(resumed.seen(last).told) == 40
 
 
-def test_what_waits_for_a_client_is_bounded(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_for_a_client_is_bounded(sqlite_tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SEND_SECONDS", NEVER)
     monkeypatch.setattr(watchers, "MOST_WAITING_CHANGES", 2_000)
-    hub = tenants.server.server.replica.watchers
+    hub = sqlite_tenants.server.server.replica.watchers
     most = [0]
     hear = Watcher.hear
 
@@ -125,9 +132,9 @@ def test_what_waits_for_a_client_is_bounded(tenants: Tenants, monkeypatch: pytes
         most[0] = max(most[0], sum(len(each.changes) for each in watcher._waiting))
 
     monkeypatch.setattr(Watcher, "hear", measured)
-    with stuck(tenants) as call:
+    with stuck(sqlite_tenants) as call:
         for _ in range(20):  # never so much at once that it would not fit anyway
-            bulk(tenants, 2, 500)
+            bulk(sqlite_tenants, 2, 500)
         (watcher,) = hub._watchers
         assert not watcher._waiting
         assert 0 < most[0] <= 2_000
@@ -137,13 +144,13 @@ def test_what_waits_for_a_client_is_bounded(tenants: Tenants, monkeypatch: pytes
 
 
 def test_a_client_that_still_reads_what_came_before_is_not_slow(
-    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+    sqlite_tenants: Tenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchers, "MOST_WAITING_CHANGES", 1_000)
-    begin = tenants.revision
-    bulk(tenants, 20, 500)
-    with stuck(tenants, begin) as call:
-        last = bulk(tenants, 20, 500)
+    begin = sqlite_tenants.revision
+    bulk(sqlite_tenants, 20, 500)
+    with stuck(sqlite_tenants, begin) as call:
+        last = bulk(sqlite_tenants, 20, 500)
         told: list[pb.WatchResponse] = []
         while not told or told[-1].revision != last:
             told.append(next(call))
@@ -172,11 +179,11 @@ def test_before_what_is_kept_a_stream_is_out_of_range(tenants: Tenants) -> None:
         stream.seen(tenants.revision)
 
 
-def test_what_is_pruned_while_a_client_reads_on_is_out_of_range(tenants: Tenants) -> None:
-    begin = tenants.revision
-    bulk(tenants, 40, 500)
-    with stuck(tenants, begin) as call:
-        grow_old(tenants)
+def test_what_is_pruned_while_a_client_reads_on_is_out_of_range(sqlite_tenants: Tenants) -> None:
+    begin = sqlite_tenants.revision
+    bulk(sqlite_tenants, 40, 500)
+    with stuck(sqlite_tenants, begin) as call:
+        grow_old(sqlite_tenants)
         found, refused = drain(call)
     assert (refused.code, refused.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_PRUNED")
     assert 0 < len(found) < 40
@@ -325,25 +332,25 @@ def bounded(threads: list[threading.Thread]) -> set[threading.Thread]:
     return {thread for thread in threads if thread.name.startswith(pools)}
 
 
-def test_a_client_that_leaves_leaves_nothing_behind(tenants: Tenants) -> None:
+def test_a_client_that_leaves_leaves_nothing_behind(sqlite_tenants: Tenants) -> None:
     async def tasks() -> int:
         return len(asyncio.all_tasks())
 
-    server = tenants.server
+    server = sqlite_tenants.server
     hub = server.server.replica.watchers
-    tenants.user()
-    with Stream(tenants.client()):
+    sqlite_tenants.user()
+    with Stream(sqlite_tenants.client()):
         pass
     wait_for(lambda: hub.count == 0)
     before, threads = server.run(tasks()), set(threading.enumerate())
-    begin = tenants.revision
+    begin = sqlite_tenants.revision
     for _ in range(2):
-        open_streams = [Stream(tenants.client()) for _ in range(10)]
+        open_streams = [Stream(sqlite_tenants.client()) for _ in range(10)]
         for stream in open_streams:
             stream.__enter__()
         assert hub.count == 10
-        with stuck(tenants, begin), stuck(tenants):  # they leave in the middle of a message
-            bulk(tenants, 10, 500)
+        with stuck(sqlite_tenants, begin), stuck(sqlite_tenants):  # they leave in the middle of a message
+            bulk(sqlite_tenants, 10, 500)
         for stream in open_streams:
             stream.__exit__()
         wait_for(lambda: hub.count == 0)
