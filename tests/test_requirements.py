@@ -70,8 +70,10 @@ def shown() -> Mapping[str, list[str]]:
 
 def _marks(path: Path) -> Iterator[tuple[str, str]]:
     """Yield each requirement marked in a file, with the test that it marks, or the file if it marks more than one."""
-    file = str(path.relative_to(TESTS))
-    tree = ast.parse(path.read_text())
+    file, text = str(path.relative_to(TESTS)), path.read_text()
+    if "mark.req" not in text:
+        return
+    tree = ast.parse(text)
     owners = {
         id(node): f"{file}::{function.name}"
         for function in ast.walk(tree)
