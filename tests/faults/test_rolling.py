@@ -20,7 +20,7 @@ from wsauthz.v1 import authorization_pb2, memberships_pb2, workspace_states_pb2
 TRIES: Final = 40
 PAUSE_SECONDS: Final = 0.25
 BATCHES: Final = 250
-BREATH_SECONDS: Final = 0.03
+BREATH_SECONDS: Final = 0.1
 """Between the calls of one caller; the long form has none."""
 LONG_BATCHES: Final = 100_000
 

@@ -100,7 +100,7 @@ def outlived(stage: Stage, loss: Loss, invited: str, token: str) -> Iterator[str
 @pytest.mark.timeout(3600)
 def test_those_who_conspire_get_no_further_than_the_highest_of_them(stage: Stage) -> None:
     plot = Plot(stage, stage.plot, low_people(stage, stage.plot), Random(7))
-    complaints = [complaint for _ in range(8000 if stage.is_long else 150) for complaint in plot.try_something()]
+    complaints = [complaint for _ in range(8000 if stage.is_long else 80) for complaint in plot.try_something()]
     complaints += plot.outcome()
     assert not complaints, "\n".join(complaints[:20])
     assert plot.successes

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy import terms
 from wsauthz.policy.decision import allowing
-from wsauthz.policy.facts import Facts, Grant, Place
+from wsauthz.policy.facts import Facts, Grant
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import Question
 from wsauthz.policy.ruleset import Nodes, Ruleset
 

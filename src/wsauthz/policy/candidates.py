@@ -10,7 +10,8 @@ from typing import Final
 
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import obstacles
-from wsauthz.policy.facts import Facts, Grant, Place
+from wsauthz.policy.facts import Facts, Grant
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import Question
 from wsauthz.policy.ruleset import Nodes, Ruleset
 from wsauthz.policy.terms import EVERYONE

@@ -8,7 +8,8 @@ from typing import Final
 
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown, match
 from wsauthz.policy.reasons import blocker, reasons
 from wsauthz.policy.rules import Rule

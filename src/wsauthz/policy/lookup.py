@@ -10,7 +10,8 @@ from typing import Final
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.candidates import Subjects, workspaces_below
 from wsauthz.policy.decision import allowing
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import Question
 from wsauthz.policy.ruleset import Action, Ruleset
 

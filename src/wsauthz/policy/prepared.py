@@ -6,7 +6,8 @@ from typing import Final
 
 from wsauthz.model.places import PlaceKey, PlaceKind
 from wsauthz.policy.catalog import Catalog
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.problems import BundleRefused, Problem, meant
 from wsauthz.policy.scenario import EVERYONE, Matrix, Row, Scenario
 from wsauthz.policy.scenario_reader import FILE

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from wsauthz.model.places import State
-from wsauthz.policy.facts import Facts, Grant, Place
+from wsauthz.policy.facts import Facts, Grant
+from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Action, Compiled, Match, Nodes, Ruleset
 from wsauthz.policy.single import Single
 from wsauthz.policy.terms import CORE, EVERYONE

@@ -4,7 +4,8 @@ from typing import Final
 
 from wsauthz.model.places import State
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import (
     Holding,
     Question,

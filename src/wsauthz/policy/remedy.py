@@ -7,8 +7,9 @@ from wsauthz.model.places import State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Reason, Role
 from wsauthz.policy.decision import Decision, decide
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
 from wsauthz.policy.lookup import subjects
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import Question, has_module, matching
 from wsauthz.policy.ruleset import Ruleset
 

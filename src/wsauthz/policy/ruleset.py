@@ -8,7 +8,7 @@ from wsauthz.model.errors import UnknownAction, UnknownResource
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog, ResourceType
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.policy.rules import STATES, Rule, RuleTable
 
 Nodes = frozenset[str]

@@ -10,7 +10,7 @@ from wsauthz.metrics import Population
 from wsauthz.model.places import State
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.current import CurrentPolicy
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 
 
 def population(

@@ -9,8 +9,8 @@ from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy import lookup
 from wsauthz.policy.access import Access, access
 from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
-from wsauthz.policy.facts import Place
 from wsauthz.policy.guards import RouteDecision, check_route
+from wsauthz.policy.place import Place
 from wsauthz.policy.remedy import remedy
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.authorization import check_resource, place_of

@@ -13,6 +13,7 @@ from wsauthz.policy.explain import matched, steps
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.question import Question, is_unknown
 from wsauthz.policy.remedy import helpers, remedy
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import (
     Answers,
@@ -76,14 +77,15 @@ class AuthorizationService:
         return response
 
     def _decide(self, request: pb.CheckRequest) -> Decision:
-        facts = self.replica.facts
+        facts, rules, subject, resource = self.replica.facts, self.replica.rules, request.subject, request.resource
+        check_asked(facts, rules, subject, resource)
         return decide(
             facts,
-            self.replica.rules,
+            rules,
             self.replica.now(),
-            place=checked_place(request, facts),
-            subject=request.subject,
-            resource=request.resource,
+            subject=subject,
+            place=place_of(request, facts.places),
+            resource=resource,
             action=request.action,
             required_module=request.required_module,
         )
@@ -146,17 +148,17 @@ class AuthorizationService:
         response.denial.remedy.CopyFrom(remedy_message(fix, users))
 
 
-def checked_place(request: pb.CheckRequest | pb.BatchCheckItem, facts: Facts) -> PlaceKey | None:
-    """Return the place a question names, as ``place_of`` does, once its resource and its subject are found proper.
+def check_asked(facts: Facts, rules: Ruleset, subject: str, resource: str) -> None:
+    """Return if what a question names may be asked about; nothing is looked at that is known to be proper.
 
     Raises:
-        InvalidArgument: one of the three is malformed.
+        InvalidArgument: the resource or the subject is malformed.
 
     """
-    check_resource(request.resource)
-    if request.subject not in facts.grants:  # who is a member somewhere has a proper id
-        check_user_id("subject", request.subject)
-    return place_of(request, facts.places)
+    if resource not in rules.actions:
+        check_resource(resource)
+    if subject not in facts.grants:  # who is a member somewhere has a proper id
+        check_user_id("subject", subject)
 
 
 def place_of(request: Asked, known: Container[PlaceKey] = ()) -> PlaceKey | None:

@@ -1,6 +1,6 @@
 """BatchCheck: many questions, answered in one step on the event loop and so at one revision."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from wsauthz.metrics import Metrics
@@ -8,7 +8,7 @@ from wsauthz.model.errors import InvalidArgument, Refused
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import decide
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc.authorization import checked_place
+from wsauthz.rpc.authorization import check_asked, place_of
 from wsauthz.rpc.decisions import DecisionIds
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller
@@ -29,16 +29,16 @@ class Batches:
     @on_loop
     def BatchCheck(self, request: pb.BatchCheckRequest, by: Caller) -> pb.BatchCheckResponse:  # noqa: ARG002 - uniform
         """Answer many questions at one revision."""
-        actions = [item.actions for item in request.items]
+        items = list(request.items)
+        actions = [item.actions for item in items]
         count = max(len(actions), sum(map(len, actions)))
         if count > MOST_DECISIONS:
             raise InvalidArgument("items", f"ask for {count} decisions; at most {MOST_DECISIONS} are answered at once")
         batch = _Batch(self.replica, self.metrics)
-        answers: list[pb.BatchCheckAnswer] = []
-        for item, asked in zip(request.items, actions, strict=True):
-            answers += batch.answers(item, asked)
+        for item, asked in zip(items, actions, strict=True):
+            batch.answer(item, asked)
         return pb.BatchCheckResponse(
-            answers=answers,
+            answers=batch.answers,
             revision=self.replica.token,
             policy_version=self.replica.policy.bundle.version,
             decision_id=self.ids.next(),
@@ -52,20 +52,23 @@ class _Batch:
         self._facts, self._rules, self._now = replica.facts, replica.rules, replica.now()
         self._counted = metrics.decisions
         self._made: dict[Reason | None, pb.BatchCheckAnswer] = {}
+        self.answers: list[pb.BatchCheckAnswer] = []
 
-    def answers(self, item: pb.BatchCheckItem, actions: Sequence[str]) -> Iterator[pb.BatchCheckAnswer]:
-        """Yield the answer to each action of an item; what is wrong with it is an answer, too."""
-        facts, subject, resource, required_module = self._facts, item.subject, item.resource, item.required_module
+    def answer(self, item: pb.BatchCheckItem, actions: Sequence[str]) -> None:
+        """Answer each action of an item; what is wrong with it is an answer, too."""
+        facts, rules = self._facts, self._rules
+        subject, resource, required_module = item.subject, item.resource, item.required_module
         try:
-            place = checked_place(item, facts)
+            check_asked(facts, rules, subject, resource)
+            place = place_of(item, facts.places)
         except Refused as refused:
-            yield from (pb.BatchCheckAnswer(error=str(refused)) for _ in actions)
+            self.answers += (pb.BatchCheckAnswer(error=str(refused)) for _ in actions)
             return
         for action in actions:
             try:
                 decision = decide(
                     facts,
-                    self._rules,
+                    rules,
                     self._now,
                     subject=subject,
                     place=place,
@@ -74,12 +77,12 @@ class _Batch:
                     required_module=required_module,
                 )
             except Refused as refused:
-                yield pb.BatchCheckAnswer(error=str(refused))
+                self.answers.append(pb.BatchCheckAnswer(error=str(refused)))
                 continue
             reasons = decision.reasons
             reason = reasons[0] if reasons else None
             self._counted[reason or ""] += 1
-            yield self._made.get(reason) or self._make(reason)
+            self.answers.append(self._made.get(reason) or self._make(reason))
 
     def _make(self, reason: Reason | None) -> pb.BatchCheckAnswer:
         answer = pb.BatchCheckAnswer(decision=pb.DECISION_ALLOW)

@@ -6,7 +6,7 @@ from typing import Final
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.model.users import User
 from wsauthz.policy.access import live
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import accounts as account_rows
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows

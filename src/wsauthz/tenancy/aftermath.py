@@ -12,7 +12,8 @@ from wsauthz.model.errors import InvalidArgument, RoleCeiling
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.decision import decide
-from wsauthz.policy.facts import Facts, Grant, Place, held_in
+from wsauthz.policy.facts import Facts, Grant, held_in
+from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.tenancy import membership_terms

@@ -9,7 +9,8 @@ from typing import Final
 
 from wsauthz.model.errors import RoleCeiling
 from wsauthz.policy import terms
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import held
 from wsauthz.policy.ruleset import Nodes, Ruleset
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from wsauthz.model.errors import OrganizationNotFound
 from wsauthz.model.places import PLATFORM
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.store import invite_codes as invite_code_rows

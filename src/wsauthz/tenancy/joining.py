@@ -20,7 +20,7 @@ from wsauthz.model.errors import (
 )
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey, State
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows

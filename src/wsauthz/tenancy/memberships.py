@@ -12,7 +12,7 @@ from typing import Any
 from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound, MembershipInactive, RoleCeiling
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from wsauthz.model.errors import InvalidArgument, ModuleNotInParent, ModuleNotInPlan, RoleCeiling, UnknownModule
 from wsauthz.policy.catalog import Catalog
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import has_module, held
 from wsauthz.tenancy.transaction import Transaction
 

@@ -11,7 +11,8 @@ from wsauthz.model.errors import LastOwner, PrimaryOwner, TooFarBehind, Workspac
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.access import live
 from wsauthz.policy.catalog import Catalog
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows

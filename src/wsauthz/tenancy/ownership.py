@@ -8,7 +8,8 @@ from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import changes, revisions
 from wsauthz.store import memberships as membership_rows

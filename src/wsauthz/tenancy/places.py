@@ -2,7 +2,8 @@
 
 from wsauthz.model.errors import PlaceInactive, PlaceSuspended
 from wsauthz.model.places import PlaceKey, State
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.tenancy.transaction import not_found
 
 

@@ -9,7 +9,7 @@ from wsauthz.model.errors import UnknownPlan
 from wsauthz.model.subscriptions import LAPSED, Subscription, SubscriptionStatus
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import entries as entry_rows
 from wsauthz.store import subscriptions as subscription_rows

@@ -8,7 +8,7 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.model.subscriptions import Subscription
 from wsauthz.model.users import User
 from wsauthz.policy.access import Access, access
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import entries as entry_rows
 from wsauthz.tenancy import places, profiles, subscriptions, workspaces
 from wsauthz.tenancy.transaction import Transaction, not_found

@@ -11,7 +11,7 @@ from wsauthz.model.organizations import Organization
 from wsauthz.model.places import MAX_DEPTH, PLATFORM, PlaceKey
 from wsauthz.model.workspaces import Branding, Workspace, WorkspaceSettings
 from wsauthz.policy.decision import decide
-from wsauthz.policy.facts import Place
+from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import workspaces as workspace_rows

@@ -8,7 +8,8 @@ from typing import Final
 from wsauthz.model.places import State
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.access import highest_role
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import held
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import workspaces as workspace_rows

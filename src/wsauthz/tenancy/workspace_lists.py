@@ -8,7 +8,8 @@ from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.candidates import MOST_PLACES, workspaces_below
 from wsauthz.policy.decision import decide
-from wsauthz.policy.facts import Facts, Place
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.question import held
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import organizations as organization_rows
