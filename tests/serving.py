@@ -37,6 +37,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from tests.forked import Forked
 from wsauthz.server import Server
 from wsauthz.settings import Settings
 from wsauthz.v1 import (
@@ -243,12 +244,16 @@ class Serving:
 class ServerProcess:
     """``wsauthz serve`` as a process of its own, on a Unix socket that stays the same over restarts."""
 
+    forks: ClassVar[bool] = True
+    """Whether it is started from a process that has everything loaded, unless it is to load something else."""
+
     def __init__(self, database_url: str, policy: Path, **environment: str) -> None:
-        """Prepare a process; ``environment`` are further WSAUTHZ_ variables."""
+        """Prepare a process; ``environment`` are further variables."""
+        self._forks = self.forks and "PYTHONPATH" not in environment
         self.folder = Path(tempfile.mkdtemp(prefix="wsauthz-"))
         self.address = f"unix:{self.folder / 'socket'}"
         self.log = self.folder / "log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         own = {name: value for name, value in os.environ.items() if not name.startswith("WSAUTHZ_")}
         self._environment = {
             **own,
@@ -281,9 +286,12 @@ class ServerProcess:
     def start(self) -> float:
         """Start the process, wait until it serves, and return how many seconds that took."""
         began = time.monotonic()
-        with self.log.open("ab") as log:
-            command = [str(Path(sys.executable).parent / "wsauthz"), "serve"]
-            self.process = subprocess.Popen(command, env=self._environment, cwd=self.folder, stdout=log, stderr=log)
+        if self._forks:
+            self.process = Forked(self._environment, self.folder, self.log)
+        else:
+            with self.log.open("ab") as log:
+                command = [str(Path(sys.executable).parent / "wsauthz"), "serve"]
+                self.process = subprocess.Popen(command, env=self._environment, cwd=self.folder, stdout=log, stderr=log)
         self.wait_ready()
         return time.monotonic() - began
 
@@ -337,3 +345,9 @@ class ServerProcess:
             self._channel = None
         self.process.send_signal(number)
         return self.process.wait(READY_SECONDS)
+
+
+class ServerCommand(ServerProcess):
+    """The same, started by the command as users do it."""
+
+    forks: ClassVar[bool] = False

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Run
-from tests.serving import ServerProcess
+from tests.serving import ServerCommand
 
 WSAUTHZ = Path(sys.executable).parent / "wsauthz"
 
@@ -30,7 +30,7 @@ def serve(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_server_serves_until_it_is_asked_to_stop(sqlite_url: str, bundles: Path) -> None:
-    with ServerProcess(sqlite_url, bundles / "dam") as server:
+    with ServerCommand(sqlite_url, bundles / "dam") as server:
         assert server.terminate() == 0
         log = server.log.read_text()
     assert '"message": "serving"' in log
@@ -45,12 +45,12 @@ def test_a_server_on_sqlite_loads_nothing_that_it_has_no_use_for() -> None:
 
 
 def test_a_server_makes_and_migrates_its_database(tmp_path: Path, bundles: Path) -> None:
-    with ServerProcess(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam"):
+    with ServerCommand(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam"):
         assert (tmp_path / "new.db").exists()
 
 
 def test_a_server_says_what_carries_its_calls(sqlite_url: str, bundles: Path) -> None:
-    with ServerProcess(sqlite_url, bundles / "dam", WSAUTHZ_TRANSPORT="native") as server:
+    with ServerCommand(sqlite_url, bundles / "dam", WSAUTHZ_TRANSPORT="native") as server:
         assert server.terminate() == 0
         log = server.log.read_text()
     assert '"transport": "native"' in log

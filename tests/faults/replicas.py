@@ -1,19 +1,18 @@
 """Several server processes on one PostgreSQL, each behind a proxy of its own."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 
 from tests.faults.proxy import Proxy
 from tests.faults.site import target_of, through, weakened
+from tests.rpc.filling import fill, state_of
 from tests.serving import BUNDLES, Client, ServerProcess
+from wsauthz.policy.bundle import read_bundle
+from wsauthz.rpc.methods import core_vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +31,8 @@ class Replica:
 @contextmanager
 def replicas(url: str, count: int = 3, *, without: str = "", **settings: str) -> Iterator[list[Replica]]:
     """Serve a database with so many processes; ``root`` is an operator there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WSAUTHZ_")}
-    environment |= {"WSAUTHZ_DATABASE_URL": url, "WSAUTHZ_POLICY": str(BUNDLES / "dam")}
-    command = [str(Path(sys.executable).parent / "wsauthz"), "platform", "grant", "root", "operator"]
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    operator = {"memberships": [{"platform": True, "user": "root", "role": "operator"}]}
+    fill(url, state_of(operator), read_bundle(BUNDLES / "dam", core_vocabulary()).catalog)
     with ExitStack() as stack:
         proxies = [stack.enter_context(Proxy(target_of(url))) for _ in range(count)]
         usual = {"WSAUTHZ_POLL_SECONDS": "0.5", **weakened(without), **settings}

@@ -10,7 +10,7 @@ import grpc
 import pytest
 import sqlalchemy
 
-from tests.serving import BUNDLES, Client, ServerProcess
+from tests.serving import BUNDLES, Client, ServerCommand, ServerProcess
 from tests.wholeness import whole_revisions
 from wsauthz.store.database import Database
 from wsauthz.store.tables import memberships
@@ -84,7 +84,7 @@ def kill_repeatedly(database_url: str, times: int) -> tuple[int, float]:
     chance = random.Random(7)
     acknowledged: set[str] = set()
     slowest = 0.0
-    with ServerProcess(database_url, BUNDLES / "dam") as process:
+    with ServerCommand(database_url, BUNDLES / "dam") as process:
         workspace_id, organization_id = prepare(process.client("ann"))
         for round_number in range(times):
             writers = Writers(process, workspace_id, f"round{round_number}")
