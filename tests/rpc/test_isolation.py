@@ -4,11 +4,12 @@ import base64
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pytest
 
-from tests.rpc.conftest import MakeDatabase, serving
+from tests.rpc.conftest import MakeDatabase, database_for, serving
 from tests.rpc.dumps import ask, dump
 from tests.rpc.requests import METHODS, Tenant, choices, valid
 from tests.rpc.slots import Slot, is_map, slots
@@ -78,6 +79,12 @@ FREE: Final = {
 MANAGING: Final = [method for method in METHODS.values() if method.scope == "act-as"]
 TEXTS: Final = [slot for method in MANAGING for slot in slots(method) if slot.is_text or is_map(slot.field)]
 IDS: Final = [slot for slot in TEXTS if slot.find(KINDS) and str(slot) not in FREE]
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
+def make_database(request: pytest.FixtureRequest, transport: str) -> MakeDatabase:
+    """Return what makes a database; on the other kind ``--soak`` asks the same."""
+    return partial(database_for, request, request.param)
 
 
 @pytest.fixture(scope="module")

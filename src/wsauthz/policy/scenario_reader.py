@@ -1,6 +1,7 @@
 """tests.yaml, read strictly: scenarios, each a state, and what must hold in it."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from wsauthz.model.identifiers import is_id, is_resource_id, is_user_id
@@ -14,6 +15,7 @@ from wsauthz.policy.state_file import records_of, state_of
 FILE: Final = "tests.yaml"
 
 
+@lru_cache(maxsize=8)  # reading is half of what a reload takes, and what changes is the rules
 def load_scenarios(text: str) -> tuple[Scenario, ...]:
     """Return the scenarios of tests.yaml.
 
