@@ -188,7 +188,7 @@ def random_question(chance: Random, world: World) -> Question:
         )
     resource, action = _resource_and_action(chance, world, rule)
     if chance.random() < 0.3:
-        resource += chance.choice(["/", "/42", "/4", "/421", "/a/b", "/a", "/x~y"])
+        resource += chance.choice(["/42", "/4", "/421", "/a/b", "/a", "/x~y"])
     module = ""
     if chance.random() < 0.25:
         module = chance.choice([*world.policy.catalog.get("modules", {}), "core", "unknown"])

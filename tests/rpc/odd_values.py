@@ -147,6 +147,7 @@ _RESOURCE: Final = Kind(
         **_NO_NAME,
         "unknown type": "dam:nonesuch",
         "only an id": "/42",
+        "no id": "dam:asset/",
         **{f"id {each[:8]!r}": f"dam:asset/{each}" for each in _NO_RESOURCE_IDS},
     },
     legal={"odd id": "dam:asset/a/b:c|d~[]{}!$%&();<=>?@^", "longest id": f"dam:asset/{'x' * 256}"},

@@ -183,12 +183,12 @@ def check_resource(resource: str) -> str:
     """Return the resource unchanged; whether its type exists is the engine's business.
 
     Raises:
-        InvalidArgument: it is empty, or the part after the slash has characters that no id has.
+        InvalidArgument: it is empty, or what comes after the slash is no id.
 
     """
-    kind, _, object_id = resource.partition("/")
+    kind, slash, object_id = resource.partition("/")
     if not kind:
         raise InvalidArgument("resource", "is required")
-    if object_id and not is_resource_id(object_id):
+    if slash and not is_resource_id(object_id):
         raise InvalidArgument("resource", "an id is 1 to 256 printable ASCII characters without quotes, commas, # or *")
     return resource
