@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wsauthz.policy.bundle import Bundle, BundleRefused, read_bundle
 from wsauthz.policy.catalog import CoreVocabulary
-from wsauthz.policy.scenarios import failures, prepared
+from wsauthz.policy.scenarios import failures, prepare_bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +76,5 @@ def refuse_failing(bundle: Bundle) -> None:
         BundleRefused: with every failed expectation.
 
     """
-    if failed := tuple(failures(prepared(bundle), bundle.rules, time.time())):
+    if failed := tuple(failures(prepare_bundle(bundle), bundle.rules, time.time())):
         raise BundleRefused(failed)

@@ -1,7 +1,7 @@
 """Everything a decision depends on, in memory: places with their effective state, and who holds what where.
 
-Facts are changed only by :meth:`Facts.apply`, in one synchronous step on the event loop, so whoever reads them there
-sees exactly one revision without a lock.
+Facts are filled once, by ``loading.fill``, and then changed only by :meth:`Facts.apply`, in one synchronous step on the
+event loop, so whoever reads them there sees exactly one revision without a lock.
 """
 
 from bisect import bisect_left, insort
@@ -135,7 +135,10 @@ class Facts:
         self.give(user, place, grant if grant.expires_at is not None else self._interned.setdefault(grant, grant))
 
     def give(self, user: str, place: Place, grant: Grant) -> None:
-        """Let the user hold the grant in the place, instead of what it held there; nothing else is changed."""
+        """Let the user hold the grant in the place, instead of what it held there.
+
+        Members and roles are left to the caller: ``apply`` keeps them with each change, ``loading.fill`` once.
+        """
         held = self.grants.get(user)
         if held is None or (isinstance(held, Single) and held.key is place):
             self.grants[user] = Single(place, grant)
@@ -168,10 +171,10 @@ class Facts:
         if grant is None:
             return False
         self.roles[grant.role] -= 1
-        if isinstance(held, Single) or len(held) == 1:
-            del self.grants[user]
-        else:
+        if isinstance(held, dict) and len(held) > 1:
             del held[place]
+        else:
+            del self.grants[user]
         return True
 
     def _remove(self, key: PlaceKey) -> None:

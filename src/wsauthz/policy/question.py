@@ -44,7 +44,7 @@ def hold(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, modu
     chain = at.chain
     grants = facts.grants.get(subject)
     if grants is not None:
-        if type(grants) is Single:  # half of all memberships are the only one of a user
+        if type(grants) is Single:
             found: Iterable[tuple[Place, Grant]] = ((grants.key, grants.value),) if grants.key in chain else ()
         else:
             found = [(place, grants[place]) for place in chain if place in grants]

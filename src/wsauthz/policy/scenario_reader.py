@@ -15,7 +15,7 @@ from wsauthz.policy.state_file import records_of, state_of
 FILE: Final = "tests.yaml"
 
 
-@lru_cache(maxsize=8)  # reading is half of what a reload takes, and what changes is the rules
+@lru_cache(maxsize=2)  # reading is half of what a reload takes, and what changes is the rules; in force and on trial
 def load_scenarios(text: str) -> tuple[Scenario, ...]:
     """Return the scenarios of tests.yaml.
 

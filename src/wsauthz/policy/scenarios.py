@@ -20,7 +20,16 @@ from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.scenario import Expectation, Route
 from wsauthz.policy.scenario_reader import load_scenarios
 
-__all__ = ["Prepared", "Report", "exercised", "failures", "load_scenarios", "prepare", "prepared", "run_scenarios"]
+__all__ = [
+    "Prepared",
+    "Report",
+    "exercised",
+    "failures",
+    "load_scenarios",
+    "prepare",
+    "prepare_bundle",
+    "run_scenarios",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +51,7 @@ def run_scenarios(bundle: Bundle, now: float) -> Report:
         BundleRefused: the file is wrong, or speaks of what the catalog lacks.
 
     """
-    found = prepared(bundle)
+    found = prepare_bundle(bundle)
     return Report(
         scenarios=len(found),
         expectations=sum(entry.size for entry in found),
@@ -51,7 +60,7 @@ def run_scenarios(bundle: Bundle, now: float) -> Report:
     )
 
 
-def prepared(bundle: Bundle) -> tuple[Prepared, ...]:
+def prepare_bundle(bundle: Bundle) -> tuple[Prepared, ...]:
     """Return the scenarios of tests.yaml with their facts; a bundle without one has none.
 
     Raises:

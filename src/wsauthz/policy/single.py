@@ -1,7 +1,7 @@
-"""A mapping with one entry: three of four users are a member of one place only."""
+"""A mapping with one entry."""
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -26,3 +26,12 @@ class Single(Mapping[K, V]):
 
     def __len__(self) -> int:
         return 1
+
+    # What Mapping has for these two raises a KeyError for each key that is not there: most of those asked for.
+
+    def __contains__(self, key: object) -> bool:
+        return key == self.key
+
+    def get(self, key: object, default: Any = None) -> V | Any:
+        """Return the value of the key, the default of any other."""
+        return self.value if key == self.key else default
