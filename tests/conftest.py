@@ -21,7 +21,6 @@ from tests.postgres import PostgresServer
 
 # Before grpc is loaded: what it does when a process forks has crashed children that were to become a PostgreSQL.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # as commands set it, for server processes that fork
 
 SERVER = pytest.StashKey[PostgresServer]()
 SOAK_SECONDS = 3600

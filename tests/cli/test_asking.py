@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import EXAMPLES, Run
-from tests.serving import Serving
+from tests.serving import ServerProcess
 
 QUESTIONS = (
     ("check", "ann", "north-press", "dam:asset", "delete", "--trace"),
@@ -156,25 +156,25 @@ def test_a_server_and_the_database_itself_print_the_same(
     run: Run, monkeypatch: pytest.MonkeyPatch, bundles: Path
 ) -> None:
     assert run("import", EXAMPLES / "dam.yaml").status == 0
-    with Serving(run.database_url, bundles / "dam") as serving:
-        monkeypatch.setenv("WSAUTHZ_LISTEN", serving.server.address)
+    with ServerProcess(run.database_url, bundles / "dam") as server:
+        monkeypatch.setenv("WSAUTHZ_LISTEN", server.address)
         for question in QUESTIONS:
             asked, here = run(*question), run.here(*question)
             assert asked == here, question
         assert run("health").out == "SERVING\n"
         assert run("health", "--service", "wsauthz.v1.AuthorizationService").status == 0
         missing = run("health", "--service", "nothing")
-        assert (missing.status, missing.err) == (2, f"{serving.server.address}: there is no such service\n")
+        assert (missing.status, missing.err) == (2, f"{server.address}: there is no such service\n")
     gone = run("health", "--timeout", "0.5")
-    assert (gone.status, gone.err) == (2, f"{serving.server.address}: no server answers\n")
+    assert (gone.status, gone.err) == (2, f"{server.address}: no server answers\n")
 
 
 def test_a_running_server_sees_what_commands_write(run: Run, monkeypatch: pytest.MonkeyPatch, bundles: Path) -> None:
     def becomes(status: int) -> bool:
         return any(run("check", "olga", "platform", "user", "view").status == status for _ in range(100))
 
-    with Serving(run.database_url, bundles / "dam") as serving:
-        monkeypatch.setenv("WSAUTHZ_LISTEN", serving.server.address)
+    with ServerProcess(run.database_url, bundles / "dam") as server:
+        monkeypatch.setenv("WSAUTHZ_LISTEN", server.address)
         assert run("check", "ann", "north", "dam:asset", "read").status == 1
         assert run("import", EXAMPLES / "dam.yaml").status == 0
         assert run("platform", "grant", "olga").out == "olga is operator at the platform.\n"

@@ -2,17 +2,17 @@ import json
 from pathlib import Path
 
 from tests.cli.running import Run
-from tests.serving import BUNDLES, Serving
+from tests.serving import BUNDLES, ServerProcess
 from wsauthz.v1 import users_pb2
 
 
 def test_changes_are_printed_as_json_a_line_each(sqlite_url: str) -> None:
-    with Serving(sqlite_url, BUNDLES / "dam") as serving:
-        client = serving.client()
+    with ServerProcess(sqlite_url, BUNDLES / "dam") as process:
+        client = process.client()
         first = client.users.UpsertUser(users_pb2.UpsertUserRequest(user_id="ann")).revision
         for user in ("bob", "cleo"):
             client.users.UpsertUser(users_pb2.UpsertUserRequest(user_id=user, name="Canary"))
-        told = Run("")("watch", "--from", first, "--limit", "2", "--user", "cleo", "--server", serving.server.address)
+        told = Run("")("watch", "--from", first, "--limit", "2", "--user", "cleo", "--server", process.address)
     epoch = first.partition(".")[0]
     assert [json.loads(line) for line in told.out.splitlines()] == [
         {"event": "WATCH_EVENT_STARTED", "revision": first},
@@ -26,8 +26,8 @@ def test_changes_are_printed_as_json_a_line_each(sqlite_url: str) -> None:
 
 
 def test_what_a_server_refuses_or_that_there_is_none_is_a_sentence(sqlite_url: str, tmp_path: Path) -> None:
-    with Serving(sqlite_url, BUNDLES / "dam") as serving:
-        refused = Run("")("watch", "--from", "nothing.1", "--server", serving.server.address)
+    with ServerProcess(sqlite_url, BUNDLES / "dam") as process:
+        refused = Run("")("watch", "--from", "nothing.1", "--server", process.address)
     assert (refused.status, refused.out, refused.err) == (2, "", "This revision is not one of this database\n")
     nobody = Run("")("watch", "--server", f"unix:{tmp_path / 'nothing'}")
     assert (nobody.status, nobody.out) == (2, "")

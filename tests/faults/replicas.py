@@ -29,14 +29,16 @@ class Replica:
 
 
 @contextmanager
-def replicas(url: str, count: int = 3, *, without: str = "", **settings: str) -> Iterator[list[Replica]]:
+def replicas(
+    url: str, count: int = 3, *, without: str = "", kind: type[ServerProcess] = ServerProcess, **settings: str
+) -> Iterator[list[Replica]]:
     """Serve a database with so many processes; ``root`` is an operator there."""
     operator = {"memberships": [{"platform": True, "user": "root", "role": "operator"}]}
     fill(url, state_of(operator), read_bundle(BUNDLES / "dam", core_vocabulary()).catalog)
     with ExitStack() as stack:
         proxies = [stack.enter_context(Proxy(target_of(url))) for _ in range(count)]
         usual = {"WSAUTHZ_POLL_SECONDS": "0.5", **weakened(without), **settings}
-        processes = [ServerProcess(through(proxy, url), BUNDLES / "dam", **usual) for proxy in proxies]
+        processes = [kind(through(proxy, url), BUNDLES / "dam", **usual) for proxy in proxies]
         for process in processes:
             stack.callback(process.close)
         with ThreadPoolExecutor(count) as pool:

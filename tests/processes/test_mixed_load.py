@@ -93,7 +93,8 @@ class Site:
         except grpc.RpcError as error:
             failed: Any = error
             self.failed[f"{kind}: {failed.code().name} {failed.details()}"] += 1
-        self.done[kind] += 1
+        else:
+            self.done[kind] += 1
 
     def _question(self, chance: random.Random) -> dict[str, Any]:
         return {"subject": f"user{chance.randrange(self.users)}", "resource": "dam:asset", "action": "read"}

@@ -12,9 +12,9 @@ from tests.rpc.conftest import database_for
 
 TRIES = 20
 FEW = 8
+"""Callers who are enough to show what happens without protection."""
 MANY = 24
 SOAK_MANY = 64
-"""Callers who are enough to show what happens without protection."""
 SOAK_ROUNDS = 20
 
 

@@ -179,11 +179,11 @@ def test_before_what_is_kept_a_stream_is_out_of_range(tenants: Tenants) -> None:
         stream.seen(tenants.revision)
 
 
-def test_what_is_pruned_while_a_client_reads_on_is_out_of_range(sqlite_tenants: Tenants) -> None:
-    begin = sqlite_tenants.revision
-    bulk(sqlite_tenants, 40, 500)
-    with stuck(sqlite_tenants, begin) as call:
-        grow_old(sqlite_tenants)
+def test_what_is_pruned_while_a_client_reads_on_is_out_of_range(tenants: Tenants) -> None:
+    begin = tenants.revision
+    bulk(tenants, 40, 500)
+    with stuck(tenants, begin) as call:
+        grow_old(tenants)
         found, refused = drain(call)
     assert (refused.code, refused.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_PRUNED")
     assert 0 < len(found) < 40
@@ -332,25 +332,25 @@ def bounded(threads: list[threading.Thread]) -> set[threading.Thread]:
     return {thread for thread in threads if thread.name.startswith(pools)}
 
 
-def test_a_client_that_leaves_leaves_nothing_behind(sqlite_tenants: Tenants) -> None:
+def test_a_client_that_leaves_leaves_nothing_behind(tenants: Tenants) -> None:
     async def tasks() -> int:
         return len(asyncio.all_tasks())
 
-    server = sqlite_tenants.server
+    server = tenants.server
     hub = server.server.replica.watchers
-    sqlite_tenants.user()
-    with Stream(sqlite_tenants.client()):
+    tenants.user()
+    with Stream(tenants.client()):
         pass
     wait_for(lambda: hub.count == 0)
     before, threads = server.run(tasks()), set(threading.enumerate())
-    begin = sqlite_tenants.revision
+    begin = tenants.revision
     for _ in range(2):
-        open_streams = [Stream(sqlite_tenants.client()) for _ in range(10)]
+        open_streams = [Stream(tenants.client()) for _ in range(10)]
         for stream in open_streams:
             stream.__enter__()
         assert hub.count == 10
-        with stuck(sqlite_tenants, begin), stuck(sqlite_tenants):  # they leave in the middle of a message
-            bulk(sqlite_tenants, 10, 500)
+        with stuck(tenants, begin), stuck(tenants):  # they leave in the middle of a message
+            bulk(tenants, 10, 500)
         for stream in open_streams:
             stream.__exit__()
         wait_for(lambda: hub.count == 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.forked import CONTEXT
+from tests.forked import context
 from wsauthz.model.errors import Unavailable
 from wsauthz.store import migrations, revisions, schema
 from wsauthz.store.database import Connection, Database
@@ -91,8 +91,8 @@ def test_a_schema_of_a_newer_program_is_recognised(database_url: str) -> None:
 
 
 def test_several_processes_may_upgrade_at_once(empty_database_url: str) -> None:
-    with CONTEXT.Pool(2) as pool:
-        pool.map(migrations.upgrade, [empty_database_url] * 2, chunksize=1)
+    with context().Pool(3) as pool:
+        pool.map(migrations.upgrade, [empty_database_url] * 3, chunksize=1)
         pool.close()
         pool.join()
     assert migrations.check(empty_database_url) == []
