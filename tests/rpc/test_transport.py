@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy.engine import make_url
 
+from tests.databases import LENDER
 from tests.postgres import connect, execute
 from tests.rpc.tenants import Tenants
 from tests.serving import ACTOR, BUNDLES, Refusal, ServerCommand, Serving, attempt, refusal
@@ -187,7 +188,10 @@ def test_a_process_serves_until_it_is_asked_to_stop(sqlite_url: str) -> None:
 
 def test_a_stopped_server_leaves_no_connection_open(postgresql_url: str) -> None:
     """A poll is nearly always under way when a server that polls all the time is stopped."""
-    connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    connections = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        f" AND application_name <> '{LENDER}'"
+    )
     with connect(postgresql_url, autocommit=True) as looking:
         for _ in range(4):
             with Serving(postgresql_url, BUNDLES / "dam", poll_seconds=0.001) as server:
