@@ -11,14 +11,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 _LOADED: Final = ("tests.forked", "wsauthz.cli.serving", "wsauthz.store.migrations")
-_VERBOSITY: Final = "GRPC_VERBOSITY"
 # To start one process polls the others, which must happen once at a time: what is read there is there once.
 _polling: Final = threading.Lock()
 
@@ -27,7 +27,7 @@ def context() -> ForkServerContext:
     """Return what starts processes that fork from one that has everything loaded."""
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(list(_LOADED))
-    with _silent_grpc():
+    with mock.patch.dict(os.environ, GRPC_VERBOSITY="NONE"):  # as commands load grpc; not for the tests' own
         forkserver.ensure_running()
     return found
 
@@ -90,17 +90,3 @@ class Forked:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-
-
-@contextlib.contextmanager
-def _silent_grpc() -> Iterator[None]:
-    """Have grpc loaded as commands load it, in the process from which servers fork and in no other."""
-    before = os.environ.get(_VERBOSITY)
-    os.environ[_VERBOSITY] = "NONE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_VERBOSITY]
-        else:
-            os.environ[_VERBOSITY] = before

@@ -28,7 +28,7 @@ from wsauthz.policy.decision import decide
 from wsauthz.policy.remedy import remedy
 
 PER_WORLD = 50
-SHORT, LONG = 400, 200_000
+SHORT, LONG = 500, 200_000
 
 chances = st.randoms(use_true_random=False)
 patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -43,15 +43,15 @@ def several(count: int, seed: str, directory: Path | None = None) -> Iterator[tu
         yield world, [worlds.random_question(chance, world) for _ in range(PER_WORLD)]
 
 
-def compare(count: int, seed: str, directory: Path | None = None, *, allowed_at_least: float = 0.05) -> None:
-    """Compare the three on ``count`` questions, of which so many of one are to be allowed."""
+def compare(count: int, seed: str, directory: Path | None = None) -> None:
+    """Compare the three on ``count`` questions."""
     allowed = 0
     for world, questions in several(count, seed, directory):
         assert not differences(world, questions)
         assert not stock_differences(world, questions)
         allowed += sum(bool((found := plain(world, question)) and found.allowed) for question in questions)
     # Otherwise the worlds are at fault: three that always say no agree, too.
-    assert count * allowed_at_least < allowed < count * 0.8
+    assert count / 20 < allowed < count * 0.8
 
 
 def compare_apis(count: int, seed: str, directory: Path | None = None) -> None:
@@ -66,7 +66,7 @@ def compare_apis(count: int, seed: str, directory: Path | None = None) -> None:
 
 @pytest.mark.parametrize("directory", [None, *bundles.shipped()], ids=lambda found: found.name if found else "random")
 def test_engine_stock_casbin_and_the_plain_reading_answer_alike(directory: Path | None) -> None:
-    compare(SHORT, "short", directory, allowed_at_least=0.02)  # it depends on a handful of worlds
+    compare(SHORT, "short", directory)
 
 
 @pytest.mark.soak

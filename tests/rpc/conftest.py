@@ -84,6 +84,12 @@ def make_database(request: pytest.FixtureRequest, transport: str) -> MakeDatabas
     return partial(database_for, request, request.param)
 
 
+@pytest.fixture
+def is_sampled(request: pytest.FixtureRequest) -> bool:
+    """Tell whether a sample is enough: on PostgreSQL, where SQLite has had everything, unless with ``--soak``."""
+    return "postgresql" in request.node.name and not request.config.getoption("--soak")
+
+
 @contextmanager
 def serving(database: Any, bundle: str | Path, state: Mapping[str, Any] = STATE) -> Iterator[Tenants]:
     """Serve a shipped bundle, or one at a path, on a state, for the block."""

@@ -109,10 +109,9 @@ def unchanged(tenants: Tenants, last_seen: list[Dump]) -> Iterator[None]:
 
 
 @pytest.fixture
-def actors(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Return who asks: everybody, on PostgreSQL one of them in the short form."""
-    is_short = "postgresql" in request.node.name and not request.config.getoption("--soak")
-    return (Random(request.node.name).choice(ACTORS),) if is_short else ACTORS
+def actors(request: pytest.FixtureRequest, is_sampled: bool) -> tuple[str, ...]:
+    """Return who asks: everybody, or one of them."""
+    return (Random(request.node.name).choice(ACTORS),) if is_sampled else ACTORS
 
 
 def pairs_of(slot: Slot) -> tuple[Pair, ...]:

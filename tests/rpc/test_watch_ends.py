@@ -32,6 +32,8 @@ from wsauthz.v1 import watch_pb2 as pb
 
 LONG: Final = "x" * 100
 NEVER: Final = 3600.0
+on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what has more to do with clients than with databases."""
 SMALL_WINDOW: Final = (("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0))
 
 
@@ -39,13 +41,6 @@ SMALL_WINDOW: Final = (("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_pr
 def tenants(database_url: str) -> Iterator[Tenants]:
     """Return a server on an empty database, on each kind of database."""
     with Serving(database_url, BUNDLES / "dam") as server:
-        yield Tenants(server)
-
-
-@pytest.fixture
-def sqlite_tenants(sqlite_url: str) -> Iterator[Tenants]:
-    """Return the same on SQLite, for what has more to do with clients than with databases."""
-    with Serving(sqlite_url, BUNDLES / "dam") as server:
         yield Tenants(server)
 
 
@@ -107,23 +102,25 @@ def drain(call: Any) -> tuple[list[pb.WatchResponse], Refusal]:
 # --- slow clients -----------------------------------------------------------------------------------------------------
 
 
-def test_a_client_that_takes_nothing_in_is_cut_off(sqlite_tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+@on_sqlite
+def test_a_client_that_takes_nothing_in_is_cut_off(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SEND_SECONDS", 0.5)
-    hub = sqlite_tenants.server.server.replica.watchers
-    with stuck(sqlite_tenants) as call, Stream(sqlite_tenants.client()) as other:
-        last = bulk(sqlite_tenants, 40, 500)
+    hub = tenants.server.server.replica.watchers
+    with stuck(tenants) as call, Stream(tenants.client()) as other:
+        last = bulk(tenants, 40, 500)
         wait_for(lambda: hub.count == 1)  # without the client's doing anything
         found, refused = drain(call)
         assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "CONSUMER_TOO_SLOW")
         assert is_gapless(other.seen(last))
-    with Stream(sqlite_tenants.client(), found[-1].revision) as resumed:
+    with Stream(tenants.client(), found[-1].revision) as resumed:
         assert len(found) + len(resumed.seen(last).told) == 40
 
 
-def test_what_waits_for_a_client_is_bounded(sqlite_tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+@on_sqlite
+def test_what_waits_for_a_client_is_bounded(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SEND_SECONDS", NEVER)
     monkeypatch.setattr(watchers, "MOST_WAITING_CHANGES", 2_000)
-    hub = sqlite_tenants.server.server.replica.watchers
+    hub = tenants.server.server.replica.watchers
     most = [0]
     hear = Watcher.hear
 
@@ -132,9 +129,9 @@ def test_what_waits_for_a_client_is_bounded(sqlite_tenants: Tenants, monkeypatch
         most[0] = max(most[0], sum(len(each.changes) for each in watcher._waiting))
 
     monkeypatch.setattr(Watcher, "hear", measured)
-    with stuck(sqlite_tenants) as call:
+    with stuck(tenants) as call:
         for _ in range(20):  # never so much at once that it would not fit anyway
-            bulk(sqlite_tenants, 2, 500)
+            bulk(tenants, 2, 500)
         (watcher,) = hub._watchers
         assert not watcher._waiting
         assert 0 < most[0] <= 2_000
@@ -143,14 +140,15 @@ def test_what_waits_for_a_client_is_bounded(sqlite_tenants: Tenants, monkeypatch
     assert 0 < len(found) < 40
 
 
+@on_sqlite
 def test_a_client_that_still_reads_what_came_before_is_not_slow(
-    sqlite_tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchers, "MOST_WAITING_CHANGES", 1_000)
-    begin = sqlite_tenants.revision
-    bulk(sqlite_tenants, 20, 500)
-    with stuck(sqlite_tenants, begin) as call:
-        last = bulk(sqlite_tenants, 20, 500)
+    begin = tenants.revision
+    bulk(tenants, 20, 500)
+    with stuck(tenants, begin) as call:
+        last = bulk(tenants, 20, 500)
         told: list[pb.WatchResponse] = []
         while not told or told[-1].revision != last:
             told.append(next(call))

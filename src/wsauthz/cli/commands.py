@@ -71,14 +71,13 @@ class Commands(TyperGroup):
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Collect no garbage within the block: a tenth of the time that loading takes, and nothing of it is ever let go."""
-    if not gc.isenabled():
-        yield
-        return
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def show_version(wanted: bool) -> None:
