@@ -18,6 +18,8 @@ from sqlalchemy.engine import make_url
 
 from tests.databases import Databases, fresh_database
 from tests.postgres import PostgresServer
+from wsauthz.policy import current
+from wsauthz.policy.bundle import Bundle
 
 # Before grpc is loaded: what it does when a process forks has crashed children that were to become a PostgreSQL.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -92,6 +94,22 @@ def _server_url(config: pytest.Config) -> str:
         config.stash[SERVER] = server
         server.start()
     return config.stash[SERVER].url()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bundles_are_tested_once() -> Iterator[None]:
+    """Let servers of this process not repeat the tests of a bundle that has passed them: half the cost of a start."""
+    passed: set[str] = set()
+    check = current.refuse_failing
+
+    def check_once(bundle: Bundle) -> None:
+        if bundle.version not in passed:  # a hash over all its files
+            check(bundle)
+            passed.add(bundle.version)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(current, "refuse_failing", check_once)
+        yield
 
 
 @pytest.fixture(scope="session")

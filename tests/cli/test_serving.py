@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Run
-from tests.serving import ServerCommand
+from tests.serving import ServerCommand, ServerProcess
 
 WSAUTHZ = Path(sys.executable).parent / "wsauthz"
 
@@ -45,7 +45,7 @@ def test_a_server_on_sqlite_loads_nothing_that_it_has_no_use_for() -> None:
 
 
 def test_a_server_makes_and_migrates_its_database(tmp_path: Path, bundles: Path) -> None:
-    with ServerCommand(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam"):
+    with ServerProcess(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam"):
         assert (tmp_path / "new.db").exists()
 
 

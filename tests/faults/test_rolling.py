@@ -14,7 +14,7 @@ from tests.databases import Databases
 from tests.faults.flips import Stage
 from tests.faults.load import ALLOW, OK, question, tell, workspace_of
 from tests.faults.replicas import Replica, replicas
-from tests.serving import Client, ServerCommand
+from tests.serving import Client, ServerCommand, ServerProcess
 from wsauthz.v1 import authorization_pb2, memberships_pb2, workspace_states_pb2
 
 TRIES: Final = 40
@@ -28,9 +28,10 @@ LONG_BATCHES: Final = 100_000
 
 
 @pytest.fixture(scope="module")
-def three(postgresql_databases: Databases) -> Iterator[list[Replica]]:
-    """Return three replicas."""
-    with postgresql_databases.lend() as url, replicas(url, kind=ServerCommand) as group:
+def three(postgresql_databases: Databases, pytestconfig: pytest.Config) -> Iterator[list[Replica]]:
+    """Return three replicas; in the long form they are started as users start them."""
+    kind = ServerCommand if pytestconfig.getoption("--faults") else ServerProcess
+    with postgresql_databases.lend() as url, replicas(url, kind=kind) as group:
         yield group
 
 

@@ -56,7 +56,7 @@ def counts_in(membership: Mapping[str, Any], module: str | None) -> bool:
 
 def rows_of(state: State, user: str, place: PlaceKey) -> list[Mapping[str, Any]]:
     """Return the user's membership in the place itself, if any."""
-    return [row for (where, who), row in state.memberships.items() if where == place and who == user]
+    return [state.memberships[place, user]] if (place, user) in state.memberships else []
 
 
 def nodes(case: Case, user: str, place: PlaceKey, module: str | None, *, alone: Any = None) -> set[str]:
@@ -120,10 +120,10 @@ def matching(case: Case, question: Question, held: set[str], in_state: str, effe
         for row in case.policy.rules
         if row.effect == effect
         and row.node in held
+        and row.action in ("*", question.action)
+        and row.state in ("any", in_state)
         and row.place in places
         and covers(case.policy, row.resource, question.resource)
-        and row.action in {"*", question.action}
-        and row.state in {"any", in_state}
     ]
 
 

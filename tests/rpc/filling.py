@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sqlalchemy import insert
+
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
 from wsauthz.model.organizations import Organization
@@ -18,7 +20,7 @@ from wsauthz.model.users import User, UserKind
 from wsauthz.model.workspaces import Branding, Workspace, WorkspaceSettings
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.state_file import State, by_depth, read_state
-from wsauthz.store import invitations, invite_codes, memberships, organizations, subscriptions, users, workspaces
+from wsauthz.store import invite_codes, rows, subscriptions, tables
 from wsauthz.store.database import Connection, Database
 
 _NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -59,48 +61,47 @@ def fill(database_url: str, state: State, catalog: Catalog) -> None:
 
 
 def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
-    for record in state.records["organization"]:
-        given = record.given
-        values = {
-            "name": given["id"],
-            "slug": given["id"],
-            "is_suspended": False,
-            **given,
-            **_TIMES,
-            "deleted_at": None,
-        }
-        organizations.add(connection, Organization(**values))
-    for record in by_depth(state.records["workspace"])[0]:
-        given = dict(record.given)
-        code = given.pop("invite_code", None)
-        workspaces.add(connection, _workspace(given, catalog))
-        if code is not None:
-            invite_codes.put(connection, given["id"], code, is_enabled=True, now=_NOW)
-    for record in state.records["user"]:
-        usual: dict[str, Any] = {
-            "kind": UserKind.HUMAN,
-            "is_active": True,
-            "email": None,
-            "email_verified": False,
-            "name": "",
-        }
-        users.add(
-            connection, User(**{**usual, "image_url": "", "default_workspace_id": None, **record.given, **_TIMES})
-        )
-    for number, record in enumerate(state.records["membership"]):
-        usual = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": _NOW}
-        values = {"id": f"member_{number}", **usual, **record.given, **_TIMES, "deleted_at": None}
-        memberships.add(connection, Membership(**values))
-    for record in state.records["subscription"]:
-        given = record.given
-        usual = {"plan_type": catalog.plans[given["plan"]].type, "status": SubscriptionStatus.ACTIVE}
-        subscriptions.add(connection, Subscription(**{**usual, "plan_changed_at": _NOW, **given, **_TIMES}))
-    for record in state.records["invitation"]:
-        usual = {"role": catalog.default_workspace_role, "modules": None, "invited_by": "nobody", "expires_at": _FAR}
-        unset: dict[str, Any] = dict.fromkeys(("accepted_at", "accepted_by", "revoked_at"))
-        invitation = Invitation(**{**usual, **unset, **record.given, **_TIMES})
-        hashed = hashlib.sha256(token_of(invitation.id).encode()).hexdigest()
-        invitations.add(connection, invitation, token_hash=hashed)
+    found, of_workspaces = state.records, by_depth(state.records["workspace"])[0]
+    rows.add_many(connection, tables.organizations, (_organization(record.given) for record in found["organization"]))
+    rows.add_many(connection, tables.workspaces, (_workspace(record.given, catalog) for record in of_workspaces))
+    for record in of_workspaces:
+        if "invite_code" in record.given:
+            invite_codes.put(connection, record.given["id"], record.given["invite_code"], is_enabled=True, now=_NOW)
+    rows.add_many(connection, tables.users, (_user(record.given) for record in found["user"]))
+    given = enumerate(record.given for record in found["membership"])
+    rows.add_many(connection, tables.memberships, (_membership(number, values) for number, values in given))
+    for record in found["subscription"]:
+        usual = {"plan_type": catalog.plans[record.given["plan"]].type, "status": SubscriptionStatus.ACTIVE}
+        subscriptions.add(connection, Subscription(**{**usual, "plan_changed_at": _NOW, **record.given, **_TIMES}))
+    sent = [_invitation(record.given, catalog) for record in found["invitation"]]
+    rows.add_many(connection, tables.invitations, sent)
+    hashes = [
+        {"invitation_id": each.id, "token_hash": hashlib.sha256(token_of(each.id).encode()).hexdigest()}
+        for each in sent
+    ]
+    if hashes:
+        connection.execute(insert(tables.invitation_tokens), hashes)
+
+
+def _organization(given: Mapping[str, Any]) -> Organization:
+    usual: dict[str, Any] = {"name": given["id"], "slug": given["id"], "is_suspended": False}
+    return Organization(**{**usual, **given, **_TIMES, "deleted_at": None})
+
+
+def _user(given: Mapping[str, Any]) -> User:
+    usual: dict[str, Any] = {"kind": UserKind.HUMAN, "is_active": True, "email": None, "email_verified": False}
+    return User(**{**usual, "name": "", "image_url": "", "default_workspace_id": None, **given, **_TIMES})
+
+
+def _membership(number: int, given: Mapping[str, Any]) -> Membership:
+    usual = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": _NOW}
+    return Membership(**{"id": f"member_{number}", **usual, **given, **_TIMES, "deleted_at": None})
+
+
+def _invitation(given: Mapping[str, Any], catalog: Catalog) -> Invitation:
+    usual = {"role": catalog.default_workspace_role, "modules": None, "invited_by": "nobody", "expires_at": _FAR}
+    unset: dict[str, Any] = dict.fromkeys(("accepted_at", "accepted_by", "revoked_at"))
+    return Invitation(**{**usual, **unset, **given, **_TIMES})
 
 
 def _workspace(given: Mapping[str, Any], catalog: Catalog) -> Workspace:
@@ -121,6 +122,7 @@ def _workspace(given: Mapping[str, Any], catalog: Catalog) -> Workspace:
         "schedule": None,
         "analysis_epoch": 0,
     }
+    given = {name: value for name, value in given.items() if name != "invite_code"}
     settings = given.get("settings", {})
     both = WorkspaceSettings(
         branding=Branding(**settings.get("branding", {})), features=dict(settings.get("features", {}))

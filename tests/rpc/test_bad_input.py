@@ -1,7 +1,7 @@
 """Odd values in every field of every request: refused with the field's name and without a trace, or taken.
 
 Everything is made from the descriptors; a field that nobody has said anything of (odd_values.py) fails. On PostgreSQL
-some of the bad values are tried, because few get as far as the database; ``--soak`` tries all.
+some of the values are tried, because few of them get as far as the database; ``--soak`` tries all.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import pytest
 
 from tests.rpc.conftest import MakeDatabase, serving
 from tests.rpc.dumps import Dump, ask, dump
-from tests.rpc.odd_values import CHANGEABLE, KINDS, Kind
+from tests.rpc.odd_values import CHANGEABLE, KINDS, Kind, Values
 from tests.rpc.requests import METHODS, Tenant, actor_of, valid
 from tests.rpc.slots import Slot, slots
 from tests.rpc.tenants import Tenants
@@ -29,7 +29,7 @@ SLOTS: Final = [slot for method in METHODS.values() for slot in slots(method)]
 MINE: Final = Tenant("mine")
 LONGEST_SENTENCE: Final = 300
 SAMPLE: Final = 2
-"""Bad values of each field, other ones of each, that PostgreSQL is asked with."""
+"""Values of each field, other ones of each, that PostgreSQL is asked with."""
 COUNTED: Final = ("token", "code")
 """After some that lead nowhere an actor has to wait: everybody tries one only."""
 FINE: Final = {
@@ -118,6 +118,12 @@ def names_of(slot: Slot) -> set[str]:
     return names | ({"action"} if slot.path[-1] == "actions" else set())
 
 
+def of_these(slot: Slot, values: Values, is_sampled: bool) -> list[tuple[str, Any]]:
+    """Return the values with their names, or some of them, other ones for each field."""
+    found = [*values.items()]
+    return Random(str(slot)).sample(found, min(SAMPLE, len(found))) if is_sampled else found
+
+
 def test_of_every_field_it_is_known_what_it_may_hold() -> None:
     assert [str(slot) for slot in SLOTS if slot.find(KINDS) is None] == []
 
@@ -144,10 +150,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_field_and_leaves_nothing(
 ) -> None:
     kind = kind_of(slot)
     problems = []
-    asked = [*kind.refused.items()]
-    if is_sampled:
-        asked = Random(str(slot)).sample(asked, min(SAMPLE, len(asked)))
-    for name, value in asked:
+    for name, value in of_these(slot, kind.refused, is_sampled):
         found = outcome(refusing, slot, value, MINE)
         is_named = found.code == grpc.StatusCode.INVALID_ARGUMENT and found.field in names_of(slot)
         if not (found.reason == kind.reason if kind.reason else is_named) or len(found.message) > LONGEST_SENTENCE:
@@ -156,6 +159,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_field_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("slot", TAKING, ids=str)
-def test_an_odd_value_that_is_none_of_the_bad_ones_is_taken(taking: Tenants, slot: Slot) -> None:
-    found = {name: outcome(taking, slot, value, tenant_of(slot.method)) for name, value in kind_of(slot).legal.items()}
+def test_an_odd_value_that_is_none_of_the_bad_ones_is_taken(taking: Tenants, slot: Slot, is_sampled: bool) -> None:
+    tenant, asked = tenant_of(slot.method), of_these(slot, kind_of(slot).legal, is_sampled)
+    found = {name: outcome(taking, slot, value, tenant) for name, value in asked}
     assert [f"{name}: {each}" for name, each in found.items() if each.code not in FINE] == []

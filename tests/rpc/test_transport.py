@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from tests.databases import LENDER
 from tests.postgres import connect, execute
 from tests.rpc.tenants import Tenants
-from tests.serving import ACTOR, BUNDLES, Refusal, ServerCommand, Serving, attempt, refusal
+from tests.serving import ACTOR, BUNDLES, Refusal, ServerProcess, Serving, attempt, refusal
 from wsauthz.v1 import authorization_pb2, memberships_pb2, users_pb2, workspaces_pb2
 
 pytestmark = pytest.mark.transports
@@ -176,7 +176,7 @@ def test_a_refused_write_leaves_nothing_half_done(database_url: str) -> None:
 
 
 def test_a_process_serves_until_it_is_asked_to_stop(sqlite_url: str) -> None:
-    with ServerCommand(sqlite_url, BUNDLES / "dam") as process:
+    with ServerProcess(sqlite_url, BUNDLES / "dam") as process:
         client = process.client("ann")
         client.users.UpsertUser(users_pb2.UpsertUserRequest(user_id="ann"))
         made = client.workspaces.CreateWorkspace(workspaces_pb2.CreateWorkspaceRequest(name="North")).workspace

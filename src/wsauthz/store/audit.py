@@ -9,7 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -85,7 +85,7 @@ def append(
     head = end.head
     written = []
     for number, entry in enumerate(entries, end.count + 1):
-        row = {"number": number, "revision": None if at is None else at.value, **asdict(entry)}
+        row = {"number": number, "revision": None if at is None else at.value, **rows.values_of(entry)}
         head = _mac(end.secret, head, row)
         written.append({**row, "mac": head})
     if written:

@@ -108,7 +108,7 @@ def add(connection: Connection, nouns: Sequence[Any]) -> None:
 
         copy(connection, table, tuple(field.name for field in fields(nouns[0])), nouns)
     else:
-        connection.execute(insert(table), [_values(noun) for noun in nouns])
+        connection.execute(insert(table), [rows.values_of(noun) for noun in nouns])
 
 
 def change(connection: Connection, nouns: Sequence[Any]) -> None:
@@ -127,7 +127,10 @@ def change(connection: Connection, nouns: Sequence[Any]) -> None:
     statement = update(table).where(table.c[key] == bindparam("of")).values(columns)
     connection.execute(
         statement,
-        [{"of" if name == key else f"new_{name}": value for name, value in _values(noun).items()} for noun in nouns],
+        [
+            {"of" if name == key else f"new_{name}": value for name, value in rows.values_of(noun).items()}
+            for noun in nouns
+        ],
     )
 
 
@@ -176,8 +179,3 @@ def open_invitations(connection: Connection) -> Iterator[Invitation]:
     columns = invitations.c
     still_open = select(invitations).where(columns.accepted_at.is_(None), columns.revoked_at.is_(None))
     yield from rows.stream(connection, Invitation, still_open.order_by(columns.id))
-
-
-def _values(noun: Any) -> dict[str, Any]:
-    """Return the fields of a noun; unlike ``asdict`` this copies nothing."""
-    return {field.name: getattr(noun, field.name) for field in fields(noun)}

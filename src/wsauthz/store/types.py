@@ -1,6 +1,6 @@
 """Column types that give back what a noun has: aware times, enums, tuples and nested dataclasses.
 
-With them ``Workspace(**row)`` restores a noun from a row of ``.mappings()``, and ``insert().values(asdict(noun))``
+With them ``Workspace(**row)`` restores a noun from a row of ``.mappings()``, and ``insert`` of ``rows.values_of(noun)``
 stores it, on SQLite and on PostgreSQL alike.
 """
 
