@@ -11,7 +11,7 @@ from wsauthz.policy.catalog import Reason
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
 from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown, match
-from wsauthz.policy.reasons import blocker, reasons
+from wsauthz.policy.reasons import blocker, plain_reasons, reasons
 from wsauthz.policy.rules import Rule
 from wsauthz.policy.ruleset import NO_MATCH, Match, Ruleset
 
@@ -21,8 +21,8 @@ OF_THE_SUBJECT: Final = frozenset(
     {Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
 )
 """Reasons that no place is behind; what would fix them is the same everywhere."""
-_NOTHING_HELD: Final = (Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT)
-_NOT_SUFFICIENT: Final = (Reason.ROLE_INSUFFICIENT,)
+_NOTHING_HELD: Final[tuple[Reason, ...]] = (Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT)
+_NOT_SUFFICIENT: Final[tuple[Reason, ...]] = (Reason.ROLE_INSUFFICIENT,)
 _LAPSED: Final = (SUBSCRIPTION_EXPIRED,)
 # Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.
 _ACTIVE: Final = State.ACTIVE
@@ -88,7 +88,12 @@ def decide(
         if allow is not None:
             return Decision(True, (), at, allow.rule, None, warnings)
         if is_enabled and at.state is _ACTIVE:
-            return Decision(False, _NOT_SUFFICIENT if nodes else _NOTHING_HELD, at, None, None, warnings)
+            found, blocked_by = _NOT_SUFFICIENT if nodes else _NOTHING_HELD, None
+        else:
+            would = asked.cells[_ACTIVE].match(nodes, at.chain, object_id)[0]
+            found = plain_reasons(at.state, bool(nodes), is_enabled, would is not None)
+            blocked_by = blocker(at, found[0], (module,))
+        return Decision(False, found, at, None, blocked_by, warnings)
     return _decide(facts, rules, now, Question(subject, at, asked, object_id, required_module), holding, matched)
 
 
@@ -101,7 +106,8 @@ def _decide(facts: Facts, rules: Ruleset, now: float, question: Question, holdin
     if question.required_module and is_unknown(rules, question.required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
     found = reasons(facts, rules, now, question, holding, matched)
-    blocked_by = None if found[0] in OF_THE_SUBJECT else blocker(question, found[0], deny)
+    modules = (question.action.module, question.required_module)
+    blocked_by = None if found[0] in OF_THE_SUBJECT else blocker(at, found[0], modules, deny)
     return Decision(False, found, at, deny.rule if deny else None, blocked_by, warnings, None, expires)
 
 

@@ -67,7 +67,7 @@ def check_route(
         decision = _obstructed(facts, rules, now, subject, place, action, required_module)
         for reason, answer in entries.items():
             if reason in decision.reasons:
-                return RouteDecision(_because(decision, subject, rules, reason, required_module), name, answer, action)
+                return RouteDecision(_because(decision, reason, required_module), name, answer, action)
     decision = decide(
         facts,
         rules,
@@ -112,11 +112,8 @@ def _obstructed(
     return decision
 
 
-def _because(decision: Decision, subject: str, rules: Ruleset, reason: Reason, required_module: str) -> Decision:
+def _because(decision: Decision, reason: Reason, required_module: str) -> Decision:
     """Return the denial with the guard's reason first."""
     others = tuple(other for other in decision.reasons if other is not reason)
-    blocked_by = None
-    if decision.place is not None:
-        asked, _ = rules.action("workspace", "view")
-        blocked_by = blocker(Question(subject, decision.place, asked, "", required_module), reason)
+    blocked_by = blocker(decision.place, reason, (required_module,)) if decision.place is not None else None
     return replace(decision, allowed=False, reasons=(reason, *others), blocked_by=blocked_by, valid_until=None)

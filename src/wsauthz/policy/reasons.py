@@ -1,5 +1,6 @@
 """Everything that is in the way of what was denied, in the order in which reasons are given (formats.md E)."""
 
+from functools import cache
 from typing import Final
 
 from wsauthz.model.places import State
@@ -70,6 +71,19 @@ def reasons(
     return tuple(found)
 
 
+@cache
+def plain_reasons(state: State, is_member: bool, is_enabled: bool, is_sufficient: bool) -> tuple[Reason, ...]:  # noqa: FBT001 - a key
+    """Return the same where only the state, a role, the module and a rule could be in the way: of most denials."""
+    applies = {
+        _WORKSPACE_INACTIVE: state is _INACTIVE,
+        _NOT_A_MEMBER: not is_member,
+        _MODULE_NOT_ENABLED: not is_enabled,
+        _WORKSPACE_SUSPENDED: state is _SUSPENDED,
+        _ROLE_INSUFFICIENT: not is_sufficient,
+    }
+    return tuple(reason for reason, does in applies.items() if does)
+
+
 def _no_role(facts: Facts, rules: Ruleset, now: float, question: Question) -> Reason:
     """Tell why no role is left of the memberships here: one is deactivated, or expired, or none would give a role."""
     grants = facts.grants[question.subject]
@@ -84,13 +98,12 @@ def _no_role(facts: Facts, rules: Ruleset, now: float, question: Question) -> Re
     return reason
 
 
-def blocker(question: Question, reason: Reason, deny: Compiled | None = None) -> Place | None:
-    """Return the place whose own flag, list, plan or rule is behind the reason, where one is."""
-    at = question.at
+def blocker(at: Place, reason: Reason, modules: tuple[str, ...], deny: Compiled | None = None) -> Place | None:
+    """Return the place whose own flag, list, plan or rule is behind the reason, where one is; "" is no module."""
     if reason is _WORKSPACE_INACTIVE or reason is _WORKSPACE_SUSPENDED:
         return at.blocked_by
     if reason is _MODULE_NOT_ENABLED:
-        for module in (question.action.module, question.required_module):
+        for module in modules:
             for place in at.chain:
                 if module and module != CORE and place.own_modules is not None and module not in place.own_modules:
                     return place
