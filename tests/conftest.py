@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 from tests.databases import Databases, fresh_database
 from tests.postgres import PostgresServer
 from wsauthz.policy import current
-from wsauthz.policy.bundle import Bundle
+from wsauthz.policy.bundle import Bundle, read_bundle
+from wsauthz.policy.catalog import CoreVocabulary
 
 # Before grpc is loaded: what it does when a process forks has crashed children that were to become a PostgreSQL.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -98,17 +99,18 @@ def _server_url(config: pytest.Config) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _bundles_are_tested_once() -> Iterator[None]:
-    """Let servers of this process not repeat the tests of a bundle that has passed them: half the cost of a start."""
-    passed: set[str] = set()
-    check = current.refuse_failing
+    """Let this process not repeat the tests of a bundle that has passed them: half the cost of starting a server."""
+    passed: list[tuple[str, CoreVocabulary]] = []
 
-    def check_once(bundle: Bundle) -> None:
-        if bundle.version not in passed:  # a hash over all its files
-            check(bundle)
-            passed.add(bundle.version)
+    def load_once(directory: Path, core: CoreVocabulary) -> Bundle:
+        bundle = read_bundle(directory, core)
+        if (bundle.version, core) not in passed:  # the version is a hash over all files of the bundle
+            current.refuse_failing(bundle)
+            passed.append((bundle.version, core))
+        return bundle
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(current, "refuse_failing", check_once)
+        patched.setattr(current, "load", load_once)
         yield
 
 

@@ -1,7 +1,7 @@
 """Server processes that fork from one that has everything loaded: they start in a fraction of the time.
 
 From there on they run what ``wsauthz serve`` runs, except that the interpreter is not taken down in the end, and that
-modules of the tests are loaded, too. What is about starting or ending uses ``ServerCommand`` instead.
+modules of the tests are loaded, too. What is about how the command itself starts or ends uses ``ServerCommand``.
 """
 
 import contextlib

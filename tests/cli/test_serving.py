@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Run
-from tests.serving import ServerCommand, ServerProcess
+from tests.serving import ServerCommand
 
 WSAUTHZ = Path(sys.executable).parent / "wsauthz"
 
@@ -29,8 +29,9 @@ def serve(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_server_serves_until_it_is_asked_to_stop(sqlite_url: str, bundles: Path) -> None:
-    with ServerCommand(sqlite_url, bundles / "dam") as server:
+def test_a_server_makes_its_database_and_serves_until_it_is_asked_to_stop(tmp_path: Path, bundles: Path) -> None:
+    with ServerCommand(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam") as server:
+        assert (tmp_path / "new.db").exists()
         assert server.terminate() == 0
         log = server.log.read_text()
     assert '"message": "serving"' in log
@@ -42,11 +43,6 @@ def test_a_server_on_sqlite_loads_nothing_that_it_has_no_use_for() -> None:
     unused = ("alembic", "casbin", "grpc_reflection.v1alpha", "hypothesis", "psycopg", "rich", "simpleeval")
     code = f"import sys, wsauthz.cli.serving; print([name for name in {unused} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
-
-
-def test_a_server_makes_and_migrates_its_database(tmp_path: Path, bundles: Path) -> None:
-    with ServerProcess(f"sqlite:///{tmp_path / 'new.db'}", bundles / "dam"):
-        assert (tmp_path / "new.db").exists()
 
 
 def test_a_server_says_what_carries_its_calls(sqlite_url: str, bundles: Path) -> None:

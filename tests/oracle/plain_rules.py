@@ -1,6 +1,6 @@
 """Who holds what, and which rows match: policy.md 1 read plainly.
 
-Imports neither Casbin nor wsauthz; nothing is indexed and nothing is remembered between two questions.
+Imports neither Casbin nor wsauthz; no rule is indexed and nothing is remembered between two questions.
 """
 
 from collections.abc import Iterable, Mapping

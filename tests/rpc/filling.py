@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import insert
 
+from tests.store.samples import add_many
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
 from wsauthz.model.organizations import Organization
@@ -20,7 +21,7 @@ from wsauthz.model.users import User, UserKind
 from wsauthz.model.workspaces import Branding, Workspace, WorkspaceSettings
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.state_file import State, by_depth, read_state
-from wsauthz.store import invite_codes, rows, subscriptions, tables
+from wsauthz.store import invite_codes, subscriptions, tables
 from wsauthz.store.database import Connection, Database
 
 _NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -62,19 +63,19 @@ def fill(database_url: str, state: State, catalog: Catalog) -> None:
 
 def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
     found, of_workspaces = state.records, by_depth(state.records["workspace"])[0]
-    rows.add_many(connection, tables.organizations, (_organization(record.given) for record in found["organization"]))
-    rows.add_many(connection, tables.workspaces, (_workspace(record.given, catalog) for record in of_workspaces))
+    add_many(connection, tables.organizations, (_organization(record.given) for record in found["organization"]))
+    add_many(connection, tables.workspaces, (_workspace(record.given, catalog) for record in of_workspaces))
     for record in of_workspaces:
         if "invite_code" in record.given:
             invite_codes.put(connection, record.given["id"], record.given["invite_code"], is_enabled=True, now=_NOW)
-    rows.add_many(connection, tables.users, (_user(record.given) for record in found["user"]))
+    add_many(connection, tables.users, (_user(record.given) for record in found["user"]))
     given = enumerate(record.given for record in found["membership"])
-    rows.add_many(connection, tables.memberships, (_membership(number, values) for number, values in given))
+    add_many(connection, tables.memberships, (_membership(number, values) for number, values in given))
     for record in found["subscription"]:
         usual = {"plan_type": catalog.plans[record.given["plan"]].type, "status": SubscriptionStatus.ACTIVE}
         subscriptions.add(connection, Subscription(**{**usual, "plan_changed_at": _NOW, **record.given, **_TIMES}))
     sent = [_invitation(record.given, catalog) for record in found["invitation"]]
-    rows.add_many(connection, tables.invitations, sent)
+    add_many(connection, tables.invitations, sent)
     hashes = [
         {"invitation_id": each.id, "token_hash": hashlib.sha256(token_of(each.id).encode()).hexdigest()}
         for each in sent

@@ -1,7 +1,8 @@
 """Odd values in every field of every request: refused with the field's name and without a trace, or taken.
 
 Everything is made from the descriptors; a field that nobody has said anything of (odd_values.py) fails. On PostgreSQL
-some of the values are tried, because few of them get as far as the database; ``--soak`` tries all.
+some of the bad values are tried, because few get as far as the database, and of the odd ones of ``request_id``, which
+one function takes for all methods; ``--soak`` tries all.
 """
 
 from collections.abc import Iterator
@@ -160,6 +161,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_field_and_leaves_nothing(
 
 @pytest.mark.parametrize("slot", TAKING, ids=str)
 def test_an_odd_value_that_is_none_of_the_bad_ones_is_taken(taking: Tenants, slot: Slot, is_sampled: bool) -> None:
-    tenant, asked = tenant_of(slot.method), of_these(slot, kind_of(slot).legal, is_sampled)
+    tenant = tenant_of(slot.method)
+    asked = of_these(slot, kind_of(slot).legal, is_sampled and slot.name == "request_id")
     found = {name: outcome(taking, slot, value, tenant) for name, value in asked}
     assert [f"{name}: {each}" for name, each in found.items() if each.code not in FINE] == []

@@ -1,7 +1,10 @@
-"""Nouns to store, complete but for what a test is about."""
+"""Nouns to store, complete but for what a test is about, and many of them stored at once."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+
+from sqlalchemy import Connection, Table, insert
 
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
@@ -9,9 +12,16 @@ from wsauthz.model.organizations import Organization
 from wsauthz.model.subscriptions import Subscription, SubscriptionStatus
 from wsauthz.model.users import User, UserKind
 from wsauthz.model.workspaces import Workspace, WorkspaceSettings
+from wsauthz.store import rows
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
 _TIMES = {"created_at": NOW, "updated_at": NOW}
+
+
+def add_many(connection: Connection, table: Table, nouns: Iterable[Any]) -> None:
+    """Store nouns, many to a statement."""
+    for some in rows.batches(nouns):
+        connection.execute(insert(table), [rows.values_of(noun) for noun in some])
 
 
 def user(id_: str, **values: Any) -> User:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.store import samples
 from wsauthz.model.places import PLATFORM, PlaceKey
-from wsauthz.store import invitations, invite_codes, memberships, organizations, rows, subscriptions, users, workspaces
+from wsauthz.store import invitations, invite_codes, memberships, organizations, subscriptions, users, workspaces
 from wsauthz.store import tables as t
 from wsauthz.store.database import Database
 
@@ -27,7 +27,7 @@ def test_users_are_found_by_id_and_by_address(database: Database) -> None:
 
 def test_more_ids_can_be_asked_for_than_a_statement_takes(database: Database) -> None:
     with database.write() as connection:
-        rows.add_many(connection, t.users, (samples.user(f"u{number}") for number in range(2500)))
+        samples.add_many(connection, t.users, (samples.user(f"u{number}") for number in range(2500)))
         assert len(users.find_many(connection, (f"u{number}" for number in range(40_000)))) == 2500
 
 

@@ -8,7 +8,7 @@ from wsauthz.model.places import PLATFORM, State
 from wsauthz.model.subscriptions import SubscriptionStatus
 from wsauthz.model.workspaces import WorkspaceSettings
 from wsauthz.policy.facts import Facts
-from wsauthz.store import changes, organizations, rows, snapshot, subscriptions, users, workspaces
+from wsauthz.store import changes, organizations, snapshot, subscriptions, users, workspaces
 from wsauthz.store import tables as t
 from wsauthz.store.database import Database
 
@@ -56,7 +56,7 @@ def filled(database: Database) -> Database:
             users.add(connection, user)
         for subscription in SUBSCRIPTIONS:
             subscriptions.add(connection, subscription)
-        rows.add_many(connection, t.memberships, MEMBERSHIPS)
+        samples.add_many(connection, t.memberships, MEMBERSHIPS)
     return database
 
 
@@ -105,7 +105,7 @@ def test_a_snapshot_says_the_same_as_the_changes_that_led_to_it(filled: Database
 def test_rows_are_streamed_in_batches(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "_BATCH", 3)
     with database.write() as connection:
-        rows.add_many(connection, t.users, [samples.user(f"u{number:03}") for number in range(20)])
+        samples.add_many(connection, t.users, [samples.user(f"u{number:03}") for number in range(20)])
     with database.read() as connection:
         facts = snapshot.load(connection)
         assert next(facts)[0] == "user"

@@ -11,7 +11,7 @@ from wsauthz.policy.catalog import Reason
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
 from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown, match
-from wsauthz.policy.reasons import blocker, plain_reasons, reasons
+from wsauthz.policy.reasons import blocker, reasons, usual_reasons
 from wsauthz.policy.rules import Rule
 from wsauthz.policy.ruleset import NO_MATCH, Match, Ruleset
 
@@ -91,7 +91,7 @@ def decide(
             found, blocked_by = _NOT_SUFFICIENT if nodes else _NOTHING_HELD, None
         else:
             would = asked.cells[_ACTIVE].match(nodes, at.chain, object_id)[0]
-            found = plain_reasons(at.state, bool(nodes), is_enabled, would is not None)
+            found = usual_reasons(at.state, bool(nodes), is_enabled, would is not None)
             blocked_by = blocker(at, found[0], (module,))
         return Decision(False, found, at, None, blocked_by, warnings)
     return _decide(facts, rules, now, Question(subject, at, asked, object_id, required_module), holding, matched)

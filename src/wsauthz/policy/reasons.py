@@ -72,8 +72,8 @@ def reasons(
 
 
 @cache
-def plain_reasons(state: State, is_member: bool, is_enabled: bool, is_sufficient: bool) -> tuple[Reason, ...]:  # noqa: FBT001 - a key
-    """Return the same where only the state, a role, the module and a rule could be in the way: of most denials."""
+def usual_reasons(state: State, is_member: bool, is_enabled: bool, is_sufficient: bool) -> tuple[Reason, ...]:  # noqa: FBT001 - cached by position
+    """Return what :func:`reasons` does where only the state, a role, the module and a rule can be in the way."""
     applies = {
         _WORKSPACE_INACTIVE: state is _INACTIVE,
         _NOT_A_MEMBER: not is_member,

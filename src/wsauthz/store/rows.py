@@ -15,19 +15,13 @@ _BATCH: Final = 1000
 
 
 def values_of(noun: Any) -> dict[str, Any]:
-    """Return the fields of a noun by name; unlike ``asdict`` this copies nothing."""
+    """Return the fields of a noun by name; nothing is copied, and nouns within stay what they are."""
     return {field.name: getattr(noun, field.name) for field in fields(noun)}
 
 
 def add(connection: Connection, table: Table, noun: Any) -> None:
     """Store a new noun."""
     connection.execute(insert(table), values_of(noun))
-
-
-def add_many(connection: Connection, table: Table, nouns: Iterable[Any]) -> None:
-    """Store new nouns, many to a statement."""
-    for some in batches(nouns):
-        connection.execute(insert(table), [values_of(noun) for noun in some])
 
 
 def update(connection: Connection, table: Table, key: ColumnElement[bool], values: Mapping[str, Any]) -> None:
