@@ -21,11 +21,12 @@ OF_THE_SUBJECT: Final = frozenset(
     {Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT, Reason.MEMBERSHIP_INACTIVE, Reason.MEMBERSHIP_EXPIRED}
 )
 """Reasons that no place is behind; what would fix them is the same everywhere."""
-_NOTHING_HELD: Final[tuple[Reason, ...]] = (Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT)
-_NOT_SUFFICIENT: Final[tuple[Reason, ...]] = (Reason.ROLE_INSUFFICIENT,)
 _LAPSED: Final = (SUBSCRIPTION_EXPIRED,)
 # Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.
 _ACTIVE: Final = State.ACTIVE
+# Most of the denied: for them nothing is looked up, and no place is looked for behind it.
+_NOTHING_HELD: Final = usual_reasons(_ACTIVE, is_member=False, is_enabled=True, is_sufficient=False)
+_NOT_SUFFICIENT: Final = usual_reasons(_ACTIVE, is_member=True, is_enabled=True, is_sufficient=False)
 
 
 @dataclass(slots=True)
@@ -106,8 +107,7 @@ def _decide(facts: Facts, rules: Ruleset, now: float, question: Question, holdin
     if question.required_module and is_unknown(rules, question.required_module):
         warnings = (*warnings, UNKNOWN_MODULE)
     found = reasons(facts, rules, now, question, holding, matched)
-    modules = (question.action.module, question.required_module)
-    blocked_by = None if found[0] in OF_THE_SUBJECT else blocker(at, found[0], modules, deny)
+    blocked_by = None if found[0] in OF_THE_SUBJECT else blocker(at, found[0], question.modules, deny)
     return Decision(False, found, at, deny.rule if deny else None, blocked_by, warnings, None, expires)
 
 

@@ -83,7 +83,7 @@ def steps(
             if question is not None or not taken or taken[-1].passed:
                 taken.append(Step(name=reason.value, passed=True, detail=_PASSED[reason], remedy=None))
             continue
-        blocked_by = blocker(question.at, reason, (question.action.module, required_module)) if question else None
+        blocked_by = blocker(question.at, reason, question.modules) if question else None
         place = terms.place(blocked_by.key) if blocked_by else "The place"
         single = replace(decision, reasons=(reason,), blocked_by=blocked_by)
         fix = None

@@ -27,6 +27,11 @@ class Question:
     object_id: str
     required_module: str
 
+    @property
+    def modules(self) -> tuple[str, str]:
+        """The modules that must not be lacking: the action's and the required one, "" if none is."""
+        return self.action.module, self.required_module
+
 
 def held(facts: Facts, rules: Ruleset, now: float, subject: str, at: Place, module: str | None) -> Nodes:
     """Return the roles and permissions that count in the place for a module; None ignores module lists.
