@@ -250,6 +250,47 @@ def test_a_changed_plan_is_told_until_the_workspace_is_entered_once_more(dam: Te
     assert changed(dam, owner, workspace)
 
 
+def set_default(tenants: Tenants, actor: str, workspace: str, request_id: str = "") -> None:
+    request = users_pb2.UpdateProfileRequest(default_workspace_id=workspace, request_id=request_id)
+    tenants.client(actor).users.UpdateProfile(request)
+
+
+@pytest.mark.req("REQ-098", "REQ-100", "REQ-132")
+def test_a_changed_plan_reaches_a_frontend_that_updates_the_profile_and_then_gets_the_subscription(
+    dam: Tenants,
+) -> None:
+    owner = dam.user()
+    workspace = dam.workspace(owner).id
+    subscribe(dam, workspace, "trial")
+    set_default(dam, owner, workspace)
+    assert not subscription(dam, owner, workspace).plan_changed
+    subscribe(dam, workspace, "professional")
+    set_default(dam, owner, workspace)  # the same default once more, which makes no revision
+    assert subscription(dam, owner, workspace).plan_changed
+    assert subscription(dam, owner, workspace).plan_changed  # reading it is not a visit
+    set_default(dam, owner, workspace)
+    assert not subscription(dam, owner, workspace).plan_changed
+    subscribe(dam, workspace, "free")
+    assert changed(dam, owner, workspace)  # both ways of entering count as the same visits
+
+
+def test_a_profile_change_records_one_visit_and_nothing_else_does(dam: Tenants) -> None:
+    user = dam.user()
+    workspace, other = dam.workspace(user, "One").id, dam.workspace(user, "Two").id
+    foreign = dam.workspace(dam.user()).id
+    set_default(dam, user, workspace, "r-1")
+    (visit,) = entered(dam, user)
+    assert (visit["workspace_id"], visit["previous_entered_at"]) == (workspace, None)
+    set_default(dam, user, workspace, "r-1")  # a retry is not a second visit
+    set_default(dam, user, "")
+    request = users_pb2.UpdateProfileRequest()
+    dam.client(user).users.UpdateProfile(request)
+    refusal(dam.client(user).users.UpdateProfile, users_pb2.UpdateProfileRequest(default_workspace_id=foreign))
+    assert entered(dam, user) == [visit]
+    switch(dam, user, other)
+    assert len(entered(dam, user)) == 2
+
+
 @pytest.mark.req("REQ-132")
 def test_a_plan_that_changes_above_has_changed_for_who_was_in_the_child(dam: Tenants) -> None:
     owner = dam.user()

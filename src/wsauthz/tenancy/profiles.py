@@ -7,6 +7,7 @@ from typing import Final
 from wsauthz.model.errors import UserNotFound
 from wsauthz.model.places import PLATFORM
 from wsauthz.model.users import User
+from wsauthz.store import entries as entry_rows
 from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy import texts
@@ -35,7 +36,7 @@ class CurrentWorkspace:
 
 
 def update(tx: Transaction, *, default_workspace_id: str | None) -> User:
-    """Set the actor's default workspace and return the actor. Empty: cleared; None: unchanged.
+    """Set the actor's default workspace, record the visit, and return the actor. Empty: cleared; None: unchanged.
 
     Raises:
         WorkspaceNotFound: there is no such workspace, or the actor may not view it. UserNotFound: the actor was never
@@ -49,7 +50,12 @@ def update(tx: Transaction, *, default_workspace_id: str | None) -> User:
 
 
 def set_default(tx: Transaction, user: User, workspace_id: str | None) -> User:
-    """Make the workspace the user's default and return the user; None: none."""
+    """Make the workspace the user's default and return the user; None: none.
+
+    The visit is recorded even if the workspace was the default already: ``plan_changed`` compares with it.
+    """
+    if workspace_id is not None:
+        tx.afterwards(lambda connection: entry_rows.enter(connection, user.id, workspace_id, now=tx.now))
     if workspace_id == user.default_workspace_id:
         return user
     user_rows.update(tx.connection, user.id, {"default_workspace_id": workspace_id, "updated_at": tx.now})

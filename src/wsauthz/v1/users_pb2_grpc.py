@@ -86,7 +86,8 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProfile(self, request, context):
-        """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+        """Sets or clears the actor's default workspace, which it must be allowed to view. Setting it records that the actor
+        entered the workspace, as SwitchWorkspace does: `plan_changed` compares with that. USER_NOT_FOUND for an actor that
         was never mirrored by UpsertUser.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

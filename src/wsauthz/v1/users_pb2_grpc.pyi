@@ -40,7 +40,8 @@ class UserServiceStub:
     platform; else NOT_FOUND.
     """
     UpdateProfile: _grpc.UnaryUnaryMultiCallable[_users_pb2.UpdateProfileRequest, _users_pb2.UpdateProfileResponse]
-    """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+    """Sets or clears the actor's default workspace, which it must be allowed to view. Setting it records that the actor
+    entered the workspace, as SwitchWorkspace does: `plan_changed` compares with that. USER_NOT_FOUND for an actor that
     was never mirrored by UpsertUser.
     """
     ResolveCurrentWorkspace: _grpc.UnaryUnaryMultiCallable[_users_pb2.ResolveCurrentWorkspaceRequest, _users_pb2.ResolveCurrentWorkspaceResponse]
@@ -71,7 +72,8 @@ class UserServiceAsyncStub(UserServiceStub):
     platform; else NOT_FOUND.
     """
     UpdateProfile: _aio.UnaryUnaryMultiCallable[_users_pb2.UpdateProfileRequest, _users_pb2.UpdateProfileResponse]  # type: ignore[assignment]
-    """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+    """Sets or clears the actor's default workspace, which it must be allowed to view. Setting it records that the actor
+    entered the workspace, as SwitchWorkspace does: `plan_changed` compares with that. USER_NOT_FOUND for an actor that
     was never mirrored by UpsertUser.
     """
     ResolveCurrentWorkspace: _aio.UnaryUnaryMultiCallable[_users_pb2.ResolveCurrentWorkspaceRequest, _users_pb2.ResolveCurrentWorkspaceResponse]  # type: ignore[assignment]
@@ -117,7 +119,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.UpdateProfileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_users_pb2.UpdateProfileResponse, _abc.Awaitable[_users_pb2.UpdateProfileResponse]]:
-        """Sets or clears the actor's default workspace, which it must be allowed to view. USER_NOT_FOUND for an actor that
+        """Sets or clears the actor's default workspace, which it must be allowed to view. Setting it records that the actor
+        entered the workspace, as SwitchWorkspace does: `plan_changed` compares with that. USER_NOT_FOUND for an actor that
         was never mirrored by UpsertUser.
         """
 
