@@ -133,3 +133,18 @@ def test_an_answer_waits_for_the_revision_it_is_asked_for(processes: Processes) 
         removed = ann.memberships.RemoveMember(memberships.RemoveMemberRequest(workspace_id=workspace_id, user_id=user))
         question.at_least_revision = removed.revision
         assert other.authorization.Check(question).decision == authorization.DECISION_DENY
+
+
+def test_a_management_read_waits_for_the_revision_it_is_asked_for(processes: Processes) -> None:
+    """Who joined through one process finds the workspace through the other, and who was removed finds nothing."""
+    ann, other = processes.a.client("ann"), processes.b
+    for number in range(8):
+        bob = f"bob{number}"
+        workspace_id = workspace_of(ann)
+        added = ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=bob))
+        get = workspaces.GetWorkspaceRequest(workspace_id=workspace_id, at_least_revision=added.revision)
+        assert other.client(bob).workspaces.GetWorkspace(get).workspace.id == workspace_id
+        removed = ann.memberships.RemoveMember(memberships.RemoveMemberRequest(workspace_id=workspace_id, user_id=bob))
+        list_members = memberships.ListMembersRequest(workspace_id=workspace_id, at_least_revision=removed.revision)
+        refused = refusal(other.client(bob).memberships.ListMembers, list_members)
+        assert refused.reason == "WORKSPACE_NOT_FOUND"

@@ -26,6 +26,6 @@ class AuditService:
             entries=[message(pb.AuditEntry, each) for each in found], next_page_token=token
         )
 
-    def VerifyAudit(self, request: pb.VerifyAuditRequest, reading: Reading) -> pb.VerifyAuditResponse:  # noqa: ARG002 - it has no fields
+    def VerifyAudit(self, request: pb.VerifyAuditRequest, reading: Reading) -> pb.VerifyAuditResponse:  # noqa: ARG002 - uniform
         """Check the whole chain."""
         return message(pb.VerifyAuditResponse, audits.verify(reading))

@@ -87,7 +87,7 @@ class Wrapper:
         """Return the asynchronous handler of one method."""
         name = f"{method.service}/{method.name}"
         run, waits = self._running.around(method, implementation)
-        least = _least_revision(method)
+        wanted = _wanted_revisions(method)
         observe = self.metrics.histogram(name).observe
         calls = self.metrics.calls
         served = (name, "OK")
@@ -99,8 +99,8 @@ class Wrapper:
             by = None
             try:
                 by = _caller(method, anonymous, context, request)
-                if least is not None and (token := least(request)):
-                    await self.replica.reached(token, _patience(context))
+                if tokens := wanted(request):
+                    await self._reach(tokens, context)
                 self.replica.check_ready()
                 answer = run(request, by)
                 return await answer if waits else answer
@@ -130,7 +130,7 @@ class Wrapper:
     def wrap_stream(self, method: Method, implementation: Implementation) -> Handler:
         """Return the asynchronous handler of a method that answers with a stream, an asynchronous generator."""
         name = f"{method.service}/{method.name}"
-        least = _least_revision(method)
+        wanted = _wanted_revisions(method)
         anonymous = Caller(caller=TRUSTED, actor="", method=name)
 
         async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
@@ -138,8 +138,8 @@ class Wrapper:
             code, by = "OK", None
             try:
                 by = _caller(method, anonymous, context, request)
-                if least is not None and (token := least(request)):
-                    await self.replica.reached(token, _patience(context))
+                if tokens := wanted(request):
+                    await self._reach(tokens, context)
                 self.replica.check_ready()
                 self._running.authorize(method, request, by)
                 await streams.send(context, implementation(request, by))
@@ -160,6 +160,16 @@ class Wrapper:
                 _log_call(by, (name, code), time.perf_counter() - started)
 
         return handle
+
+    async def _reach(self, tokens: list[str], context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """Wait until every revision has been seen here.
+
+        Raises:
+            as Replica.reached.
+
+        """
+        for token in tokens:
+            await self.replica.reached(token, _patience(context))
 
     def _refused(self, method: Method, by: Caller | None, refused: Refused) -> None:
         """Have a refused attempt to write audited; a failure of that is logged, and changes no answer."""
@@ -204,12 +214,12 @@ def _parse(request: type[Message], body: bytes) -> Any:
         return _MALFORMED
 
 
-def _least_revision(method: Method) -> Callable[[Any], str] | None:
-    """Return what reads the revision that a request insists on, if its method lets it."""
-    for name in ("at_least_revision", "from_revision"):
-        if name in method.request_fields:
-            return attrgetter(name)
-    return attrgetter("check.at_least_revision") if "check" in method.request_fields else None
+def _wanted_revisions(method: Method) -> Callable[[Any], list[str]]:
+    """Return what reads the revisions that must have been seen here before a request of the method is answered."""
+    own = [name for name in ("at_least_revision", "from_revision") if name in method.request_fields]
+    nested = ["check.at_least_revision"] if "check" in method.request_fields else []
+    read = tuple(map(attrgetter, own + nested))
+    return lambda request: [token for each in read if (token := each(request))]
 
 
 def _patience(context: grpc.aio.ServicerContext[Any, Any]) -> float:

@@ -72,7 +72,11 @@ class CheckRequest(_message.Message):
     denied with MODULE_NOT_ENABLED and a warning.
     """
     at_least_revision: _builtins.str
-    """Wait until this revision has been seen, and never answer from an older state."""
+    """A revision from any answer of this API. The server waits for it up to the deadline of the call, at most 10 seconds, and
+    never answers from an older state. Every read of every service has this field. Empty: answer from the state at hand.
+    UNAVAILABLE: the revision did not arrive in time. FAILED_PRECONDITION (REVISION_UNKNOWN): this database does not have it.
+    RESOURCE_EXHAUSTED: 1,000 requests wait already. A page token is good with any value of this field.
+    """
     include_trace: _builtins.bool
     """Fill `trace`."""
     include_remedy: _builtins.bool
@@ -509,6 +513,7 @@ class CheckRouteRequest(_message.Message):
     parent_workspace_id: _builtins.str
     """When set, the workspace must be a child of this one."""
     at_least_revision: _builtins.str
+    """As in CheckRequest."""
     @_builtins.property
     def guards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Guards of the catalog, in order. None: checkWorkspace, check-workspace-modules, check-if-suspended, those the
@@ -586,6 +591,7 @@ class GetAccessRequest(_message.Message):
     if_none_match: _builtins.str
     """The etag of an earlier answer: if nothing changed, only `not_modified` and `etag` come back."""
     at_least_revision: _builtins.str
+    """As in CheckRequest."""
     def __init__(
         self,
         *,
@@ -741,6 +747,9 @@ class ExplainRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHECK_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    at_least_revision: _builtins.str
+    """As in CheckRequest. When `check` has one too, the server waits for both."""
     @_builtins.property
     def check(self) -> Global___CheckRequest:
         """As Check; trace and remedy are always filled."""
@@ -749,10 +758,11 @@ class ExplainRequest(_message.Message):
         self,
         *,
         check: Global___CheckRequest | None = ...,
+        at_least_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "check", b"check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -837,6 +847,7 @@ class LookupWorkspacesRequest(_message.Message):
     """0: 100; at most 1,000."""
     page_token: _builtins.str
     at_least_revision: _builtins.str
+    """As in CheckRequest."""
     def __init__(
         self,
         *,
@@ -909,6 +920,7 @@ class LookupSubjectsRequest(_message.Message):
     """0: 100; at most 1,000."""
     page_token: _builtins.str
     at_least_revision: _builtins.str
+    """As in CheckRequest."""
     def __init__(
         self,
         *,

@@ -27,7 +27,7 @@ from wsauthz.v1 import options_pb2 as wsauthz_dot_v1_dot_options__pb2
 from wsauthz.v1 import places_pb2 as wsauthz_dot_v1_dot_places__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ewsauthz/v1/organizations.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\x1a\x17wsauthz/v1/places.proto\"\xac\x01\n\x0cOrganization\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04slug\x18\x03 \x01(\t\x12\x14\n\x0cis_suspended\x18\x04 \x01(\x08\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x19\x43reateOrganizationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04slug\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"^\n\x1a\x43reateOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"1\n\x16GetOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\"k\n\x17GetOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12 \n\x05state\x18\x02 \x01(\x0e\x32\x11.wsauthz.v1.State\"E\n\x1cListUserOrganizationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"m\n\x1dListUserOrganizationsResponse\x12\x33\n\rorganizations\x18\x01 \x03(\x0b\x32\x1c.wsauthz.v1.UserOrganization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x10UserOrganization\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x0c\n\x04role\x18\x02 \x01(\t\"I\n\x1aSuspendOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"_\n\x1bSuspendOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"K\n\x1cReinstateOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"a\n\x1dReinstateOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"p\n\x1dUpdateOrganizationNameRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cworkspace_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"b\n\x1eUpdateOrganizationNameResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"H\n\x19\x44\x65leteOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"J\n\x1a\x44\x65leteOrganizationResponse\x12\x1a\n\x12\x64\x65leted_workspaces\x18\x01 \x01(\x05\x12\x10\n\x08revision\x18\x02 \x01(\t2\xc3\x08\n\x13OrganizationService\x12\x91\x01\n\x12\x43reateOrganization\x12%.wsauthz.v1.CreateOrganizationRequest\x1a&.wsauthz.v1.CreateOrganizationResponse\",\xaa\xbb\x18(\n\x06\x61\x63t-as\x12\x0corganization\x1a\x06\x63reate\"\x08platform\x12\x90\x01\n\x0fGetOrganization\x12\".wsauthz.v1.GetOrganizationRequest\x1a#.wsauthz.v1.GetOrganizationResponse\"4\x90\x02\x01\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\x0corganization\x1a\x04view\"\x0forganization_id\x12}\n\x15ListUserOrganizations\x12(.wsauthz.v1.ListUserOrganizationsRequest\x1a).wsauthz.v1.ListUserOrganizationsResponse\"\x0f\x90\x02\x01\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\xa4\x01\n\x16UpdateOrganizationName\x12).wsauthz.v1.UpdateOrganizationNameRequest\x1a*.wsauthz.v1.UpdateOrganizationNameResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x0corganization\x1a\x06update\"\x0forganization_id\x12\x98\x01\n\x12\x44\x65leteOrganization\x12%.wsauthz.v1.DeleteOrganizationRequest\x1a&.wsauthz.v1.DeleteOrganizationResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x0corganization\x1a\x06\x64\x65lete\"\x0forganization_id\x12\x9c\x01\n\x13SuspendOrganization\x12&.wsauthz.v1.SuspendOrganizationRequest\x1a\'.wsauthz.v1.SuspendOrganizationResponse\"4\xaa\xbb\x18\x30\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\x07suspend\"\x16parent:organization_id\x12\xa4\x01\n\x15ReinstateOrganization\x12(.wsauthz.v1.ReinstateOrganizationRequest\x1a).wsauthz.v1.ReinstateOrganizationResponse\"6\xaa\xbb\x18\x32\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\treinstate\"\x16parent:organization_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ewsauthz/v1/organizations.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\x1a\x17wsauthz/v1/places.proto\"\xac\x01\n\x0cOrganization\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04slug\x18\x03 \x01(\t\x12\x14\n\x0cis_suspended\x18\x04 \x01(\x08\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x19\x43reateOrganizationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04slug\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"^\n\x1a\x43reateOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"L\n\x16GetOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\t\"k\n\x17GetOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12 \n\x05state\x18\x02 \x01(\x0e\x32\x11.wsauthz.v1.State\"`\n\x1cListUserOrganizationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x03 \x01(\t\"m\n\x1dListUserOrganizationsResponse\x12\x33\n\rorganizations\x18\x01 \x03(\x0b\x32\x1c.wsauthz.v1.UserOrganization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x10UserOrganization\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x0c\n\x04role\x18\x02 \x01(\t\"I\n\x1aSuspendOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"_\n\x1bSuspendOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"K\n\x1cReinstateOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"a\n\x1dReinstateOrganizationResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"p\n\x1dUpdateOrganizationNameRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cworkspace_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"b\n\x1eUpdateOrganizationNameResponse\x12.\n\x0corganization\x18\x01 \x01(\x0b\x32\x18.wsauthz.v1.Organization\x12\x10\n\x08revision\x18\x02 \x01(\t\"H\n\x19\x44\x65leteOrganizationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"J\n\x1a\x44\x65leteOrganizationResponse\x12\x1a\n\x12\x64\x65leted_workspaces\x18\x01 \x01(\x05\x12\x10\n\x08revision\x18\x02 \x01(\t2\xc3\x08\n\x13OrganizationService\x12\x91\x01\n\x12\x43reateOrganization\x12%.wsauthz.v1.CreateOrganizationRequest\x1a&.wsauthz.v1.CreateOrganizationResponse\",\xaa\xbb\x18(\n\x06\x61\x63t-as\x12\x0corganization\x1a\x06\x63reate\"\x08platform\x12\x90\x01\n\x0fGetOrganization\x12\".wsauthz.v1.GetOrganizationRequest\x1a#.wsauthz.v1.GetOrganizationResponse\"4\x90\x02\x01\xaa\xbb\x18-\n\x06\x61\x63t-as\x12\x0corganization\x1a\x04view\"\x0forganization_id\x12}\n\x15ListUserOrganizations\x12(.wsauthz.v1.ListUserOrganizationsRequest\x1a).wsauthz.v1.ListUserOrganizationsResponse\"\x0f\x90\x02\x01\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\xa4\x01\n\x16UpdateOrganizationName\x12).wsauthz.v1.UpdateOrganizationNameRequest\x1a*.wsauthz.v1.UpdateOrganizationNameResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x0corganization\x1a\x06update\"\x0forganization_id\x12\x98\x01\n\x12\x44\x65leteOrganization\x12%.wsauthz.v1.DeleteOrganizationRequest\x1a&.wsauthz.v1.DeleteOrganizationResponse\"3\xaa\xbb\x18/\n\x06\x61\x63t-as\x12\x0corganization\x1a\x06\x64\x65lete\"\x0forganization_id\x12\x9c\x01\n\x13SuspendOrganization\x12&.wsauthz.v1.SuspendOrganizationRequest\x1a\'.wsauthz.v1.SuspendOrganizationResponse\"4\xaa\xbb\x18\x30\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\x07suspend\"\x16parent:organization_id\x12\xa4\x01\n\x15ReinstateOrganization\x12(.wsauthz.v1.ReinstateOrganizationRequest\x1a).wsauthz.v1.ReinstateOrganizationResponse\"6\xaa\xbb\x18\x32\n\x06\x61\x63t-as\x12\x05\x63hild\x1a\treinstate\"\x16parent:organization_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,31 +55,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEORGANIZATIONRESPONSE']._serialized_start=382
   _globals['_CREATEORGANIZATIONRESPONSE']._serialized_end=476
   _globals['_GETORGANIZATIONREQUEST']._serialized_start=478
-  _globals['_GETORGANIZATIONREQUEST']._serialized_end=527
-  _globals['_GETORGANIZATIONRESPONSE']._serialized_start=529
-  _globals['_GETORGANIZATIONRESPONSE']._serialized_end=636
-  _globals['_LISTUSERORGANIZATIONSREQUEST']._serialized_start=638
-  _globals['_LISTUSERORGANIZATIONSREQUEST']._serialized_end=707
-  _globals['_LISTUSERORGANIZATIONSRESPONSE']._serialized_start=709
-  _globals['_LISTUSERORGANIZATIONSRESPONSE']._serialized_end=818
-  _globals['_USERORGANIZATION']._serialized_start=820
-  _globals['_USERORGANIZATION']._serialized_end=900
-  _globals['_SUSPENDORGANIZATIONREQUEST']._serialized_start=902
-  _globals['_SUSPENDORGANIZATIONREQUEST']._serialized_end=975
-  _globals['_SUSPENDORGANIZATIONRESPONSE']._serialized_start=977
-  _globals['_SUSPENDORGANIZATIONRESPONSE']._serialized_end=1072
-  _globals['_REINSTATEORGANIZATIONREQUEST']._serialized_start=1074
-  _globals['_REINSTATEORGANIZATIONREQUEST']._serialized_end=1149
-  _globals['_REINSTATEORGANIZATIONRESPONSE']._serialized_start=1151
-  _globals['_REINSTATEORGANIZATIONRESPONSE']._serialized_end=1248
-  _globals['_UPDATEORGANIZATIONNAMEREQUEST']._serialized_start=1250
-  _globals['_UPDATEORGANIZATIONNAMEREQUEST']._serialized_end=1362
-  _globals['_UPDATEORGANIZATIONNAMERESPONSE']._serialized_start=1364
-  _globals['_UPDATEORGANIZATIONNAMERESPONSE']._serialized_end=1462
-  _globals['_DELETEORGANIZATIONREQUEST']._serialized_start=1464
-  _globals['_DELETEORGANIZATIONREQUEST']._serialized_end=1536
-  _globals['_DELETEORGANIZATIONRESPONSE']._serialized_start=1538
-  _globals['_DELETEORGANIZATIONRESPONSE']._serialized_end=1612
-  _globals['_ORGANIZATIONSERVICE']._serialized_start=1615
-  _globals['_ORGANIZATIONSERVICE']._serialized_end=2706
+  _globals['_GETORGANIZATIONREQUEST']._serialized_end=554
+  _globals['_GETORGANIZATIONRESPONSE']._serialized_start=556
+  _globals['_GETORGANIZATIONRESPONSE']._serialized_end=663
+  _globals['_LISTUSERORGANIZATIONSREQUEST']._serialized_start=665
+  _globals['_LISTUSERORGANIZATIONSREQUEST']._serialized_end=761
+  _globals['_LISTUSERORGANIZATIONSRESPONSE']._serialized_start=763
+  _globals['_LISTUSERORGANIZATIONSRESPONSE']._serialized_end=872
+  _globals['_USERORGANIZATION']._serialized_start=874
+  _globals['_USERORGANIZATION']._serialized_end=954
+  _globals['_SUSPENDORGANIZATIONREQUEST']._serialized_start=956
+  _globals['_SUSPENDORGANIZATIONREQUEST']._serialized_end=1029
+  _globals['_SUSPENDORGANIZATIONRESPONSE']._serialized_start=1031
+  _globals['_SUSPENDORGANIZATIONRESPONSE']._serialized_end=1126
+  _globals['_REINSTATEORGANIZATIONREQUEST']._serialized_start=1128
+  _globals['_REINSTATEORGANIZATIONREQUEST']._serialized_end=1203
+  _globals['_REINSTATEORGANIZATIONRESPONSE']._serialized_start=1205
+  _globals['_REINSTATEORGANIZATIONRESPONSE']._serialized_end=1302
+  _globals['_UPDATEORGANIZATIONNAMEREQUEST']._serialized_start=1304
+  _globals['_UPDATEORGANIZATIONNAMEREQUEST']._serialized_end=1416
+  _globals['_UPDATEORGANIZATIONNAMERESPONSE']._serialized_start=1418
+  _globals['_UPDATEORGANIZATIONNAMERESPONSE']._serialized_end=1516
+  _globals['_DELETEORGANIZATIONREQUEST']._serialized_start=1518
+  _globals['_DELETEORGANIZATIONREQUEST']._serialized_end=1590
+  _globals['_DELETEORGANIZATIONRESPONSE']._serialized_start=1592
+  _globals['_DELETEORGANIZATIONRESPONSE']._serialized_end=1666
+  _globals['_ORGANIZATIONSERVICE']._serialized_start=1669
+  _globals['_ORGANIZATIONSERVICE']._serialized_end=2760
 # @@protoc_insertion_point(module_scope)

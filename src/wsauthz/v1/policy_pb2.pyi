@@ -23,12 +23,17 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class GetPolicyInfoRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    at_least_revision: _builtins.str
+    """As in CheckRequest."""
     def __init__(
         self,
+        *,
+        at_least_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,6 +374,9 @@ class ValidatePolicyRequest(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     FILES_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    at_least_revision: _builtins.str
+    """As in CheckRequest."""
     @_builtins.property
     def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """File name (policy.csv, catalog.toml, tests.yaml, model.conf) to text; those not given are taken from the bundle in
@@ -379,10 +387,11 @@ class ValidatePolicyRequest(_message.Message):
         self,
         *,
         files: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        at_least_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "files", b"files"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -218,15 +218,19 @@ class GetUserRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
+    at_least_revision: _builtins.str
+    """As in CheckRequest."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
+        at_least_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,20 +311,24 @@ class ResolveCurrentWorkspaceRequest(_message.Message):
     ROUTE_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
     LOCAL_STORAGE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """Each as the frontend has it, or empty; at most 256 characters."""
     store: _builtins.str
     local_storage: _builtins.str
+    at_least_revision: _builtins.str
+    """As in CheckRequest."""
     def __init__(
         self,
         *,
         route: _builtins.str = ...,
         store: _builtins.str = ...,
         local_storage: _builtins.str = ...,
+        at_least_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["local_storage", b"local_storage", "route", b"route", "store", b"store"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "local_storage", b"local_storage", "route", b"route", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,10 +84,13 @@ class WatchRequest(_message.Message):
 
     FROM_REVISION_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
     from_revision: _builtins.str
     """The revision up to which everything is known, from any answer of this API; the stream begins with the one after
     it. Empty: begins with the next one. A server that has not got so far waits for it, up to 10 seconds.
     """
+    at_least_revision: _builtins.str
+    """As in CheckRequest; with an empty from_revision the stream begins after this revision or a later one."""
     @_builtins.property
     def filter(self) -> Global___WatchFilter:
         """Which changes to tell; none: all."""
@@ -97,10 +100,11 @@ class WatchRequest(_message.Message):
         *,
         from_revision: _builtins.str = ...,
         filter: Global___WatchFilter | None = ...,
+        at_least_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "from_revision", b"from_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "filter", b"filter", "from_revision", b"from_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
