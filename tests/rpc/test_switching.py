@@ -425,7 +425,7 @@ def test_a_connection_lost_on_the_way_is_no_trouble_of_the_subscription_alone(po
 
 def _end_whoever_waits(looker: psycopg.Connection[Any]) -> None:
     end = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     deadline = time.monotonic() + 5

@@ -153,7 +153,7 @@ def test_a_hanging_statement_is_cut_off(postgresql_url: str) -> None:
 
 def test_a_lost_connection_is_replaced(postgresql_url: str) -> None:
     with closing(Database(postgresql_url)) as database:
-        kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        kill = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() "
         with database.write() as connection:
             revisions.advance(connection)
         with database.read() as reading:

@@ -73,7 +73,8 @@ class RefusedWrites:
             TooManyRefusals: too many of their calls were refused lately.
 
         """
-        behind = self._paid_until.get(by.limited_by, 0.0) - time.monotonic()
+        now = time.monotonic()
+        behind = self._paid_until.get(by.limited_by, now) - now
         if behind > 0:
             raise TooManyRefusals(behind)
 
@@ -83,7 +84,7 @@ class RefusedWrites:
         if key not in self._paid_until and len(self._paid_until) >= _MOST_KEYS:
             self._forget(now)
         free_since = now - FREE_REFUSALS / REFUSALS_PER_SECOND
-        self._paid_until[key] = max(self._paid_until.get(key, 0.0), free_since) + 1 / REFUSALS_PER_SECOND
+        self._paid_until[key] = max(self._paid_until.get(key, free_since), free_since) + 1 / REFUSALS_PER_SECOND
 
     def _forget(self, now: float) -> None:
         """Forget those who may try again anyway; if that is not enough, everybody."""
