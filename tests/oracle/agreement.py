@@ -78,7 +78,8 @@ def stock_differences(world: World, questions: Sequence[Question], now: float = 
         pair = (question.subject, place)
         if pair not in enforcers:
             enforcers[pair] = stock_enforcer(world.bundle, rows_about(flattened, *pair))
-        stock = ask(enforcers[pair], question.subject, place, question.resource, question.action)
+        asked = (question.resource, question.action, question.required_module)
+        stock = ask(enforcers[pair], question.subject, place, *asked)
         deactivated = world.state.users.get(question.subject, {}).get("is_active") is False
         theirs = not deactivated and rules_allow(world.at(now), question)
         if stock != theirs:

@@ -192,7 +192,7 @@ class Ground(Holdings):
         for module in modules or ():
             if any(module not in own(self.case.state, above).get("modules", [module]) for above in self.path(place)):
                 found.add("MODULE_NOT_IN_PARENT")
-            elif not self.held(actor, place, module):
+            elif not self.ask(actor, place, "workspace", "create_child", module).allowed:
                 found.add(CEILING)
         return found
 

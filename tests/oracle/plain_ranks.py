@@ -77,9 +77,9 @@ class Holdings:
 
     # --- what is refused ----------------------------------------------------------------------------------------------
 
-    def ask(self, user: str, place: PlaceKey, resource: str, action: str) -> Answer:
+    def ask(self, user: str, place: PlaceKey, resource: str, action: str, module: str = "") -> Answer:
         """Return what Check answers."""
-        question = Question(user, place, resource, action)
+        question = Question(user, place, resource, action, module)
         if question not in self._answers:
             self._answers[question] = answer(self._about(user), question)
         return self._answers[question]

@@ -59,15 +59,8 @@ def answer(case: Case, question: Question) -> Answer:
 
 
 def _allows(case: Case, question: Question) -> bool:
-    """Answer step 4: the rules, and the module, the feature and the switch that are asked for besides."""
-    module = question.required_module
-    return (
-        rules_allow(case, question)
-        and (not module or has_module(case.state, case.policy, question.at, module))
-        and (not module or bool(nodes(case, question.subject, question.at, module)))
-        and not _lacks_feature(case, question)
-        and not _switched_off(case, question)
-    )
+    """Answer step 4: the rules, and the feature and the switch that are asked for besides."""
+    return rules_allow(case, question) and not _lacks_feature(case, question) and not _switched_off(case, question)
 
 
 def _everything(case: Case, question: Question) -> Iterable[tuple[str, bool]]:
@@ -77,18 +70,18 @@ def _everything(case: Case, question: Question) -> Iterable[tuple[str, bool]]:
     has_required = not required or has_module(case.state, case.policy, at, required)
     state = effective_state(case.state, at)
     anywhere, here = nodes(case, user, at, None), nodes(case, user, at, module)
-    would = bool(matching(case, question, anywhere, "active", "allow"))
-    would_here = bool(matching(case, question, here, "active", "allow"))
-    lacks_required = bool(required and anywhere) and not nodes(case, user, at, required)
+    in_both = here & nodes(case, user, at, required or "core")
+    would_anywhere = bool(matching(case, question, anywhere, state, "allow"))
+    would_in_both = bool(matching(case, question, in_both, state, "allow"))
 
     yield "WORKSPACE_INACTIVE", state == "inactive"
     yield _why_no_role(case, question), not anywhere
     yield "MODULE_NOT_ENABLED", not has or not has_required
-    yield "MODULE_NOT_GRANTED", (would and not would_here) or lacks_required
+    yield "MODULE_NOT_GRANTED", would_anywhere and not would_in_both
     yield "PLAN_FEATURE_MISSING", _lacks_feature(case, question)
     yield "WORKSPACE_SUSPENDED", state == "suspended"
     yield "DENIED_BY_RULE", has and bool(matching(case, question, here, state, "deny"))
-    yield "ROLE_INSUFFICIENT", not would
+    yield "ROLE_INSUFFICIENT", not matching(case, question, anywhere, "active", "allow")
     yield "CHILD_WORKSPACES_NOT_ALLOWED", _switched_off(case, question)
 
 
@@ -153,6 +146,8 @@ def _blocker(case: Case, question: Question, reason: str) -> PlaceKey | None:
 def _rule(case: Case, question: Question, effect: str) -> Row:
     """Return the first row in the file that matches."""
     held = nodes(case, question.subject, question.at, question.module)
+    if effect == "allow":
+        held &= nodes(case, question.subject, question.at, question.required_module or "core")
     return matching(case, question, held, effective_state(case.state, question.at), effect)[0]
 
 

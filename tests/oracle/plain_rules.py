@@ -128,10 +128,14 @@ def matching(case: Case, question: Question, held: set[str], in_state: str, effe
 
 
 def rules_allow(case: Case, question: Question) -> bool:
-    """Answer what the rows alone say: some allow, no deny, in a module that the place has."""
-    if not has_module(case.state, case.policy, question.at, question.module):
+    """Answer what the rows alone say: some allow, no deny, in modules that the place has.
+
+    The role by which a row allows counts in the resource's module and in the required one.
+    """
+    required = question.required_module or "core"
+    if not all(has_module(case.state, case.policy, question.at, module) for module in (question.module, required)):
         return False
     held = nodes(case, question.subject, question.at, question.module)
     in_state = effective_state(case.state, question.at)
-    allows = matching(case, question, held, in_state, "allow")
+    allows = matching(case, question, held & nodes(case, question.subject, question.at, required), in_state, "allow")
     return bool(allows) and not matching(case, question, held, in_state, "deny")

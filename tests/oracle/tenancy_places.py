@@ -85,16 +85,15 @@ def why_not_child(model: Tenancy, actor: str, parent: PlaceKey, slug: str, modul
         reasons |= slug_taken(_siblings(model, roof[1]), slug)
     if modules is not None:
         reasons |= why_not_modules(model, parent, parent, modules)
-        if not all(model.nodes(actor, parent, module) for module in modules):
+        if not all(model.ask(actor, parent, "workspace/create_child", module=module).allowed for module in modules):
             reasons.add("ROLE_CEILING")
     return reasons
 
 
 def child_modules(model: Tenancy, actor: str, parent: PlaceKey) -> list[str]:
-    """Return the modules of a child for which none are named: the parent's that the creator holds."""
+    """Return the modules of a child for which none are named: the parent's in which the creator may create one."""
     modules = model.policy.catalog.get("modules", {})
-    has = [module for module in modules if has_module(model, model.policy, parent, module)]
-    return [module for module in has if model.nodes(actor, parent, module)]
+    return [module for module in modules if model.ask(actor, parent, "workspace/create_child", module=module).allowed]
 
 
 def create_workspace(model: Tenancy, actor: str, values: Mapping[str, Any]) -> None:
@@ -159,9 +158,16 @@ def why_not_set_modules(model: Tenancy, actor: str, place: PlaceKey, modules: li
     reasons = why_not_modules(model, parent, place, modules)
     added = set(modules) - set(own(model, place)["modules"])
     is_something = any(model.nodes(actor, parent, module) for module in model.policy.catalog["modules"])
-    if is_something and not all(model.nodes(actor, parent, module) for module in added):
+    if is_something and not all(_may_add(model, actor, parent, module) for module in added):
         reasons.add("ROLE_CEILING")
     return reasons
+
+
+def _may_add(model: Tenancy, actor: str, parent: PlaceKey, module: str) -> bool:
+    """Tell whether everything that somebody may do with modules and children counts in the module, too."""
+    rights = [right for right in ("module/set", "workspace/create_child") if model.ask(actor, parent, right).allowed]
+    in_module = [model.ask(actor, parent, right, module=module).allowed for right in rights]
+    return bool(model.nodes(actor, parent, module)) and all(in_module)
 
 
 def why_not_configure(model: Tenancy, actor: str, place: PlaceKey, module: str) -> Reasons:

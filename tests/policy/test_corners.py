@@ -245,11 +245,56 @@ def test_an_unknown_module_is_in_no_place_whatever_its_list_says() -> None:
     assert why(case, "workspace view", module="withdrawn", user="bob") == ("MODULE_NOT_ENABLED", "MODULE_NOT_GRANTED")
 
 
-def test_the_required_module_may_be_granted_by_another_role_than_the_one_that_allows() -> None:
+def test_the_role_that_allows_must_itself_count_in_the_required_module() -> None:
+    case = world(*TREE, member(P, "admin", modules=["dam"]), member(C, "viewer"))
+    assert why(case, "workspace create_child") == ()
+    assert why(case, "workspace create_child", module="dam") == ()
+    assert why(case, "workspace create_child", module="analytics") == ("MODULE_NOT_GRANTED",)
+    # The viewer's own action is allowed by a role that counts in both.
+    assert why(case, "workspace view", module="analytics") == ()
+    assert why(case, "dam:asset read", module="analytics") == ()
+
+
+def test_the_same_role_may_come_from_several_memberships_each_for_a_module() -> None:
+    case = world(*TREE, member(P, "admin", modules=["dam"]), member(C, "admin", modules=["analytics"]))
+    assert why(case, "workspace create_child", module="analytics") == ()
+    assert why(case, "workspace create_child", module="dam") == ()
+    assert why(case, "workspace create_child", D, module="analytics") == ()
+    # An admin is a viewer by inheritance, and that is a role which counts in both modules, too.
     case = world(*TREE, member(P, "admin", modules=["analytics"]), member(C, "viewer", modules=["dam"]))
     assert why(case, "dam:asset read", module="analytics") == ()
-    assert why(case, "analytics:report read", module="dam") == ()
+    assert why(case, "analytics:report read", module="dam") == ("MODULE_NOT_GRANTED",)
     assert why(case, "dam:asset read", D, module="dam") == ("MODULE_NOT_GRANTED",)
+
+
+def test_a_deny_counts_whatever_module_is_required() -> None:
+    deny = "p, role:admin, *, dam:asset/*, read, any, deny"
+    case = world(*TREE, member(P, "admin", modules=["dam"]), member(C, "viewer"), rules=(deny,))
+    assert why(case, "dam:asset read", module="analytics") == ("DENIED_BY_RULE",)
+
+
+def test_a_rule_that_holds_while_suspended_names_the_module_it_lacks() -> None:
+    rule = "p, role:editor, *, analytics:report/*, read, suspended, allow"
+    case = world(
+        workspace("p"), workspace("c", "p", is_suspended=True), member(C, "editor", modules=["dam"]), rules=(rule,)
+    )
+    assert why(case, "analytics:report read") == ("MODULE_NOT_GRANTED", "WORKSPACE_SUSPENDED")
+    # Where no role would allow it in this state, a module would not help.
+    case = world(workspace("p"), workspace("c", "p", is_suspended=True), member(C, "editor", modules=["dam"]))
+    assert why(case, "analytics:report read") == ("WORKSPACE_SUSPENDED",)
+
+
+def test_a_module_that_helps_nobody_without_a_role_that_allows_is_not_named() -> None:
+    case = world(*TREE, member(C, "viewer", modules=["dam"]))
+    assert why(case, "workspace create_child", module="analytics") == ("ROLE_INSUFFICIENT",)
+
+
+def test_an_allow_ends_with_the_last_membership_that_gives_its_role_in_the_required_module() -> None:
+    case = world(
+        *TREE, member(P, "admin", modules=["dam"]), member(C, "admin", modules=["analytics"], expires_at=NOW + 60)
+    )
+    assert found(case, "workspace create_child", module="analytics").valid_until == NOW + 60
+    assert found(case, "workspace create_child", module="dam").valid_until is None
 
 
 def test_an_admin_of_one_module_above_who_is_a_viewer_below_is_no_admin_of_the_other_module() -> None:

@@ -156,6 +156,20 @@ def test_it_takes_the_right_and_the_module(dam: Tenants) -> None:
 
 
 @pytest.mark.req("REQ-135")
+def test_the_module_of_another_role_than_the_one_that_allows_is_not_enough(dam: Tenants) -> None:
+    owner = dam.user()
+    parent = dam.workspace(owner).id
+    child = dam.child(owner, parent).id
+    admin = dam.member(owner, parent, role="admin", modules=modules("dam"))
+    update(dam, admin, child, {"a": 1})
+    dam.member(owner, child, user=admin, role="viewer")
+    for refused in (getting(dam, admin, child, "analytics"), updating(dam, admin, child, {"a": 2}, "analytics")):
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "MODULE_NOT_GRANTED")
+    assert get(dam, owner, child, "analytics") == {}
+    assert update(dam, admin, child, {"a": 3}) == {"a": 3}
+
+
+@pytest.mark.req("REQ-135")
 def test_settings_of_a_module_that_is_not_enabled_wait_for_it(dam: Tenants) -> None:
     owner = dam.user()
     workspace = dam.workspace(owner).id

@@ -65,6 +65,18 @@ def test_who_is_limited_in_the_parent_adds_no_other_modules_to_its_child(dam: Wo
     assert set_modules(dam, child, "analytics", "dam", by=stranger) == ("analytics", "dam")
 
 
+def test_a_right_above_that_is_limited_to_modules_adds_no_others_below(dam: World) -> None:
+    top = dam.workspace("ann", module_list=["dam", "analytics"])
+    dam.add("ann", top, dam.user("bob"), role="admin", modules=("dam",))
+    parent = dam.child("ann", top)
+    child = dam.child("ann", parent, module_list=["dam"])
+    dam.add("ann", parent, "bob", role="viewer")
+    with pytest.raises(RoleCeiling):
+        set_modules(dam, child, "dam", "analytics", by="bob")
+    assert set_modules(dam, child, by="bob") == ()
+    assert set_modules(dam, child, "dam", by="bob") == ("dam",)
+
+
 def test_modules_lie_within_the_effective_plan(dam: World) -> None:
     parent = dam.workspace("ann")
     child = dam.child("ann", parent)

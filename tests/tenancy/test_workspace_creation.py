@@ -212,6 +212,17 @@ def test_a_child_has_the_modules_of_its_parent_that_its_creator_holds(dam: World
         dam.child("bob", parent, module_list=["analytics"])
 
 
+def test_the_right_to_create_a_child_must_itself_include_its_modules(dam: World) -> None:
+    top = dam.workspace("ann", module_list=["analytics", "dam"])
+    parent = dam.child("ann", top)
+    dam.add("ann", top, "bob", "admin", modules=["dam"])
+    dam.add("ann", parent, "bob", "viewer")
+    with pytest.raises(RoleCeiling):
+        dam.child("bob", parent, module_list=["dam", "analytics"])
+    assert dam.child("bob", parent).modules == ("dam",)
+    assert dam.child("bob", parent, module_list=["dam"]).modules == ("dam",)
+
+
 def test_a_childs_modules_lie_within_its_plan(dam: World) -> None:
     parent = dam.workspace("ann")
     dam.subscribe(parent, "free")

@@ -111,9 +111,17 @@ def verify(
         answers = {True: "allow", False: "deny"}
         printing.table(
             printing.console(),
-            ("SUBJECT", "PLACE", "RESOURCE", "ACTION", "ENGINE", "CASBIN"),
+            ("SUBJECT", "PLACE", "RESOURCE", "ACTION", "MODULE", "ENGINE", "CASBIN"),
             [
-                (each.subject, each.place, each.resource, each.action, answers[each.engine], answers[each.stock])
+                (
+                    each.subject,
+                    each.place,
+                    each.resource,
+                    each.action,
+                    each.required_module,
+                    answers[each.engine],
+                    answers[each.stock],
+                )
                 for each in found
             ],
         )

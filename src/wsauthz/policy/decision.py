@@ -10,7 +10,16 @@ from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
-from wsauthz.policy.question import Holding, Question, has_module, hold, is_stopped, is_unknown, match
+from wsauthz.policy.question import (
+    Holding,
+    Question,
+    has_module,
+    hold,
+    is_stopped,
+    is_unknown,
+    match,
+    with_required,
+)
 from wsauthz.policy.reasons import blocker, reasons, usual_reasons
 from wsauthz.policy.rules import Rule
 from wsauthz.policy.ruleset import NO_MATCH, Match, Ruleset
@@ -99,9 +108,13 @@ def decide(
 
 
 def _decide(facts: Facts, rules: Ruleset, now: float, question: Question, holding: Holding, matched: Match) -> Decision:
-    at, (allow, deny), expires = question.at, matched, holding[2]
+    nodes, _, expires = holding
+    at = question.at
+    if question.required_module:
+        matched = with_required(facts, rules, now, question, nodes, matched)
+    allow, deny = matched
     warnings: tuple[str, ...] = _LAPSED if at.is_lapsed else ()
-    if allow is not None and deny is None and not is_stopped(facts, rules, now, question):
+    if allow is not None and deny is None and not is_stopped(rules, question):
         until = _valid_until(facts, rules, now, question) if expires else None
         return Decision(True, (), at, allow.rule, None, warnings, until, expires)
     if question.required_module and is_unknown(rules, question.required_module):
@@ -113,22 +126,24 @@ def _decide(facts: Facts, rules: Ruleset, now: float, question: Question, holdin
 
 def allowing(facts: Facts, rules: Ruleset, now: float, question: Question) -> Rule | None:
     """Return the rule that allows, or None: the answer without its reasons, for asking many questions."""
-    _, (allow, deny) = _weigh(facts, rules, now, question)
-    if allow is None or deny is not None or is_stopped(facts, rules, now, question):
+    _, (allow, deny) = weigh(facts, rules, now, question)
+    if allow is None or deny is not None or is_stopped(rules, question):
         return None
     return allow.rule
 
 
 def obstacles(facts: Facts, rules: Ruleset, now: float, question: Question) -> tuple[Reason, ...]:
     """Return every reason that applies to the question, in order; of a denied one at least one does."""
-    return reasons(facts, rules, now, question, *_weigh(facts, rules, now, question))
+    return reasons(facts, rules, now, question, *weigh(facts, rules, now, question))
 
 
-def _weigh(facts: Facts, rules: Ruleset, now: float, question: Question) -> tuple[Holding, Match]:
-    """Return what the subject holds, and the rows that allow and deny; none do in a module that the place lacks."""
+def weigh(facts: Facts, rules: Ruleset, now: float, question: Question) -> tuple[Holding, Match]:
+    """Return what the subject holds, and the rows that allow and deny; none match in a module that the place lacks."""
     at, module = question.at, question.action.module
-    holding = hold(facts, rules, now, question.subject, at, module)
-    return holding, match(question, holding[0], at.state) if has_module(at, module) else NO_MATCH
+    nodes, _, _ = holding = hold(facts, rules, now, question.subject, at, module)
+    if not has_module(at, module):
+        return holding, NO_MATCH
+    return holding, with_required(facts, rules, now, question, nodes, match(question, nodes, at.state))
 
 
 def _valid_until(facts: Facts, rules: Ruleset, now: float, question: Question) -> float | None:

@@ -8,7 +8,7 @@ from wsauthz.policy import terms
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import Decision, obstacles
 from wsauthz.policy.facts import Facts
-from wsauthz.policy.question import Question, held, matching
+from wsauthz.policy.question import Question, counting_in_required, held, matching
 from wsauthz.policy.reasons import blocker
 from wsauthz.policy.remedy import Remedy, remedy
 from wsauthz.policy.ruleset import Compiled, Ruleset
@@ -22,7 +22,7 @@ _PASSED: Final[Mapping[Reason, str]] = {
     Reason.MEMBERSHIP_INACTIVE: "No deactivated membership stands in the way.",
     Reason.MEMBERSHIP_EXPIRED: "No expired membership stands in the way.",
     Reason.MODULE_NOT_ENABLED: "The place has the module.",
-    Reason.MODULE_NOT_GRANTED: "The subject's role counts in the module.",
+    Reason.MODULE_NOT_GRANTED: "The role that allows this counts in every module asked for.",
     Reason.PLAN_FEATURE_MISSING: "The plan has whatever feature this needs.",
     Reason.WORKSPACE_SUSPENDED: "The place and every place above it are not suspended.",
     Reason.DENIED_BY_RULE: "No rule denies this.",
@@ -97,9 +97,14 @@ def steps(
 
 
 def matched(facts: Facts, rules: Ruleset, now: float, question: Question) -> list[Compiled]:
-    """Return every row that matches in the present state, by every role that counts in the resource's module."""
+    """Return every row that matches in the present state, by every role that counts in the resource's module.
+
+    Rows that allow are those of roles that count in the required module as well.
+    """
     nodes = held(facts, rules, now, question.subject, question.at, question.action.module)
-    return sorted(matching(question, nodes, question.at.state), key=lambda row: (row.rule.line, row.node))
+    able = counting_in_required(facts, rules, now, question, nodes)
+    rows = (row for row in matching(question, nodes, question.at.state) if not row.allows or row.node in able)
+    return sorted(rows, key=lambda row: (row.rule.line, row.node))
 
 
 def _rules_step(decision: Decision) -> Step:

@@ -90,21 +90,38 @@ def match(question: Question, nodes: Nodes, state: State) -> Match:
     return question.action.cells[state].match(nodes, question.at.chain, question.object_id)
 
 
-def is_stopped(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
+def with_required(facts: Facts, rules: Ruleset, now: float, question: Question, nodes: Nodes, matched: Match) -> Match:
+    """Return what matched for these nodes, the row that allows being of a role that counts in the required module.
+
+    A row that denies does so whatever module is required.
+    """
+    allow, deny = matched
+    if allow is None or not question.required_module:
+        return matched
+    return match(question, counting_in_required(facts, rules, now, question, nodes), question.at.state)[0], deny
+
+
+def counting_in_required(facts: Facts, rules: Ruleset, now: float, question: Question, nodes: Nodes) -> Nodes:
+    """Return those of the nodes that count in the required module as well; all of them if none is required."""
+    module = question.required_module
+    if module in ("", CORE, question.action.module):
+        return nodes
+    return nodes & held(facts, rules, now, question.subject, question.at, module)
+
+
+def is_stopped(rules: Ruleset, question: Question) -> bool:
     """Tell whether what no rule speaks of is in the way of what one allows: a module, a feature, a switch."""
     return (
-        (question.required_module != "" and not _passes_module(facts, rules, now, question))
+        (question.required_module != "" and lacks_required(rules, question))
         or lacks_feature(rules, question)
         or children_switched_off(question)
     )
 
 
-def _passes_module(facts: Facts, rules: Ruleset, now: float, question: Question) -> bool:
-    """The module guard: the place has the module, and some role of the subject counts in it (REQ-117)."""
+def lacks_required(rules: Ruleset, question: Question) -> bool:
+    """Tell whether the place lacks the required module effectively, as it does one that the catalog lacks."""
     module = question.required_module
-    if is_unknown(rules, module) or not has_module(question.at, module):
-        return False
-    return bool(held(facts, rules, now, question.subject, question.at, module))
+    return module != "" and (is_unknown(rules, module) or not has_module(question.at, module))
 
 
 def is_unknown(rules: Ruleset, module: str) -> bool:

@@ -11,13 +11,14 @@ from wsauthz.policy.question import (
     Holding,
     Question,
     children_switched_off,
+    counting_in_required,
     has_module,
     held,
-    is_unknown,
     lacks_feature,
+    lacks_required,
     match,
 )
-from wsauthz.policy.ruleset import Compiled, Match, Ruleset
+from wsauthz.policy.ruleset import Compiled, Match, Nodes, Ruleset
 from wsauthz.policy.terms import CORE
 
 # Asking an enum for a member costs as much as a lookup in the facts before Python 3.12.
@@ -40,23 +41,22 @@ def reasons(
 
     A place may be suspended, and so an obstacle for a route guard, although a rule allows the action even then.
     """
-    at, asked, required = question.at, question.action, question.required_module
+    at = question.at
     in_module, left_out, _ = holding
     allow, deny = matched
-    is_enabled = has_module(at, asked.module)
+    is_enabled = has_module(at, question.action.module)
+    is_limited = left_out or question.required_module != ""
     anything = held(facts, rules, now, question.subject, at, None) if left_out else in_module
-    has_all = is_enabled and at.state is _ACTIVE and not left_out
+    has_all = is_enabled and at.state is _ACTIVE and not is_limited
     sufficient = (allow if has_all else match(question, anything, _ACTIVE)[0]) is not None
-    lacks_required = required and anything and not held(facts, rules, now, question.subject, at, required)
-    is_elsewhere = left_out and sufficient and match(question, in_module, _ACTIVE)[0] is None
     found: list[Reason] = []
     if at.state is _INACTIVE:
         found.append(_WORKSPACE_INACTIVE)
     if not anything:
         found.append(_no_role(facts, rules, now, question) if left_out else _NOT_A_MEMBER)
-    if not is_enabled or (required and (is_unknown(rules, required) or not has_module(at, required))):
+    if not is_enabled or lacks_required(rules, question):
         found.append(_MODULE_NOT_ENABLED)
-    if lacks_required or is_elsewhere:
+    if is_limited and allow is None and _is_elsewhere(facts, rules, now, question, in_module, anything):
         found.append(_MODULE_NOT_GRANTED)
     if lacks_feature(rules, question):
         found.append(_PLAN_FEATURE_MISSING)
@@ -69,6 +69,16 @@ def reasons(
     if children_switched_off(question):
         found.append(_CHILD_WORKSPACES_NOT_ALLOWED)
     return tuple(found)
+
+
+def _is_elsewhere(
+    facts: Facts, rules: Ruleset, now: float, question: Question, in_module: Nodes, anything: Nodes
+) -> bool:
+    """Tell whether some role would allow it here and now, but none that counts in all modules that are asked for."""
+    state = question.at.state
+    if match(question, anything, state)[0] is None:
+        return False
+    return match(question, counting_in_required(facts, rules, now, question, in_module), state)[0] is None
 
 
 @cache

@@ -11,11 +11,12 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy import rules_reader
 from wsauthz.policy.bundle import TESTS, Bundle
 from wsauthz.policy.decision import Decision, allowing, decide
+from wsauthz.policy.explain import matched
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.guards import check_route
 from wsauthz.policy.prepared import Cell, Prepared, prepare
 from wsauthz.policy.problems import Problem
-from wsauthz.policy.question import Question, has_module, held, matching
+from wsauthz.policy.question import Question, has_module
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.scenario import Expectation, Route
 from wsauthz.policy.scenario_reader import load_scenarios
@@ -82,8 +83,7 @@ def exercised(entries: Sequence[Prepared], rules: Ruleset, now: float) -> frozen
     lines: set[int] = set()
     for entry in entries:
         for question in _questions(entry, rules):
-            nodes = held(entry.facts, rules, now, question.subject, question.at, question.action.module)
-            rows = list(matching(question, nodes, question.at.state))
+            rows = matched(entry.facts, rules, now, question)
             denied = any(not row.allows for row in rows)
             if has_module(question.at, question.action.module) and (
                 denied or allowing(entry.facts, rules, now, question) is not None

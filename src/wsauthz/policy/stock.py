@@ -1,7 +1,7 @@
 """Stock Casbin as an oracle: what pycasbin answers on the rows of flattened.py must be what the engine answers.
 
-It answers the rules alone. The required module, the plan's features, the switch for child workspaces and deactivation
-are not rules: a deactivated user simply has no rows.
+It answers the rules alone, and the required module by the rows ``g``, which say where a role counts. The plan's
+features, the switch for child workspaces and deactivation are not rules: a deactivated user simply has no rows.
 """
 
 import random
@@ -16,10 +16,10 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy import terms
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import decide
+from wsauthz.policy.decision import decide, weigh
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.flattened import Flattened, Row
-from wsauthz.policy.question import Question, has_module, held, match
+from wsauthz.policy.question import Question, lacks_required
 
 _GATES: Final = frozenset({Reason.PLAN_FEATURE_MISSING, Reason.CHILD_WORKSPACES_NOT_ALLOWED})
 """Reasons of a denial that no rule knows of."""
@@ -30,7 +30,7 @@ _ASKED_AT_ONCE: Final = 25
 _STRANGER: Final = "nobody-has-this-id"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """A question on which the engine and stock Casbin disagree."""
 
@@ -38,6 +38,7 @@ class Difference:
     place: str
     resource: str
     action: str
+    required_module: str
     engine: bool
     stock: bool
 
@@ -71,12 +72,21 @@ def rows_about(flattened: Flattened, user: str, place: PlaceKey) -> list[Row]:
     return [*flattened.rules, *flattened.about_place(place), *flattened.about_user(user, place)]
 
 
-def ask(enforcer: Any, user: str, place: PlaceKey, resource: str, action: str) -> bool:
-    """Ask a stock enforcer whether the user may do the action on ``dam:asset`` or ``dam:asset/42`` in the place."""
+def ask(enforcer: Any, user: str, place: PlaceKey, resource: str, action: str, required_module: str = "") -> bool:
+    """Ask a stock enforcer whether the user may do the action on ``dam:asset`` or ``dam:asset/42`` in the place.
+
+    One request names one module. So with a required module the user must be allowed, and then one of the roles that
+    they hold in both modules, asked as a subject of its own.
+    """
     kind, _, identifier = resource.partition("/")
-    where = terms.place(place)
-    use = f"{where}#{terms.module_of(kind)}"
-    return bool(enforcer.enforce(terms.user(user), where, use, f"{kind}/{identifier}", action))
+    where, who = terms.place(place), terms.user(user)
+    use, required = (f"{where}#{module}" for module in (terms.module_of(kind), required_module or terms.CORE))
+    about = (where, use, f"{kind}/{identifier}", action)
+    if not enforcer.enforce(who, *about):
+        return False
+    held = enforcer.get_filtered_grouping_policy(0, who) if required_module else []
+    in_both = {node for _, node, within in held if within == use and [who, node, required] in held}
+    return not required_module or any(enforcer.enforce(node, *about) for node in in_both)
 
 
 def export_policy(bundle: Bundle, rows: Iterable[tuple[str, Mapping[str, Any]]], now: float) -> tuple[str, str]:
@@ -105,6 +115,7 @@ def verify(
     chance = random.Random(seed)  # noqa: S311 - questions are to be repeatable, not secret
     actions = [(kind.name, action) for kind in bundle.catalog.resources.values() for action in kind.actions]
     identifiers = ["", *sorted({row[3].partition("/")[2] for row in flattened.rules} - {"*"}), "42"]
+    modules = ["", "", *bundle.catalog.modules]
     users, places = sorted({*flattened.users, *flattened.memberships, _STRANGER}), list(flattened.places)
     found: list[Difference] = []
     while count > 0:
@@ -115,34 +126,38 @@ def verify(
             name, action = chance.choice(actions)
             identifier = chance.choice(identifiers)
             resource = f"{name}/{identifier}" if identifier else name
-            stock = ask(enforcer, user, place, resource, action)
-            engine = rules_allow(facts, bundle, now, user, place, resource, action)
+            asked = (user, place, resource, action, chance.choice(modules))
+            stock, engine = ask(enforcer, *asked), rules_allow(facts, bundle, now, *asked)
             if engine != stock:
-                where = terms.place(place)
-                found.append(
-                    Difference(subject=user, place=where, resource=resource, action=action, engine=engine, stock=stock)
-                )
+                found.append(Difference(user, terms.place(place), *asked[2:], engine=engine, stock=stock))
     return found
 
 
 def rules_allow(
-    facts: Facts, bundle: Bundle, now: float, user: str, place: PlaceKey, resource: str, action: str
+    facts: Facts,
+    bundle: Bundle,
+    now: float,
+    user: str,
+    place: PlaceKey,
+    resource: str,
+    action: str,
+    required_module: str = "",
 ) -> bool:
-    """Return what the engine says of the rules alone, as stock Casbin does; ``now`` is in Unix seconds.
+    """Return what the engine says of the rules and the required module alone, as stock Casbin does; Unix seconds.
 
     Raises:
         UnknownResource, UnknownAction: as in a decision.
 
     """
     rules = bundle.rules
-    decision = decide(facts, rules, now, subject=user, place=place, resource=resource, action=action)
+    asked: dict[str, Any] = {"subject": user, "place": place, "resource": resource, "action": action}
+    decision = decide(facts, rules, now, **asked, required_module=required_module)
     if decision.place is None or _GATES.isdisjoint(decision.reasons):
         return decision.allowed
-    asked, identifier = rules.action(resource, action)
-    question = Question(user, decision.place, asked, identifier, "")
-    nodes = held(facts, rules, now, user, question.at, asked.module)
-    allow, deny = match(question, nodes, question.at.state)
-    return has_module(question.at, asked.module) and allow is not None and deny is None
+    what, identifier = rules.action(resource, action)
+    question = Question(user, decision.place, what, identifier, required_module)
+    _, (allow, deny) = weigh(facts, rules, now, question)
+    return allow is not None and deny is None and not lacks_required(rules, question)
 
 
 def _pair(

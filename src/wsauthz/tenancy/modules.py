@@ -43,28 +43,35 @@ def check_available(tx: Transaction, above: Place | None, plan_of: Place | None,
 
 
 def for_child(tx: Transaction, parent: Place, modules: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return the modules of a new child: the given ones, or else all of the parent's that the actor holds.
+    """Return the modules of a new child: the given ones, or else all of the parent's that the actor may give it.
+
+    The role by which the actor may create a child counts in each of them.
 
     Raises:
         UnknownModule, ModuleNotInParent, ModuleNotInPlan: one is not available.
-        RoleCeiling: the actor does not hold one in the parent.
+        RoleCeiling: the actor may not create a child with one of them.
 
     """
     catalog = tx.rules.catalog
+
+    def may_give(module: str) -> bool:
+        return tx.ask("workspace", "create_child", parent.key, required_module=module).allowed
+
     if modules is None:
-        return tuple(module for module in catalog.modules if has_module(parent, module) and _holds(tx, parent, module))
+        return tuple(module for module in catalog.modules if may_give(module))
     found = check_known(catalog, modules)
     check_available(tx, parent, parent, found)
     for module in found:
-        if not _holds(tx, parent, module):
-            raise RoleCeiling(f"You do not hold the module {module!r} here")
+        if not may_give(module):
+            raise RoleCeiling(f"Your right to create children does not include the module {module!r}")
     return found
 
 
 def check_added(tx: Transaction, above: Place | None, modules: Iterable[str]) -> None:
     """Return if the actor may give a workspace these modules of the place above.
 
-    Who is limited to some modules there does not get around that below; who is nothing there is held to the place only.
+    Whatever the actor may do above to modules, and to the children there, they must be allowed in each of the modules:
+    who is limited to some does not get around that below. Who is nothing there is held to the place only.
 
     Raises:
         RoleCeiling: the actor holds something above, but not in one of the modules.
@@ -74,13 +81,12 @@ def check_added(tx: Transaction, above: Place | None, modules: Iterable[str]) ->
         return
     if not held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, above, None):
         return
+    rights = (("module", "set"), ("workspace", "create_child"))
+    able = [right for right in rights if tx.ask(*right, above.key).allowed]
     for module in modules:
-        if not _holds(tx, above, module):
-            raise RoleCeiling(f"You do not hold the module {module!r} in the workspace above")
-
-
-def _holds(tx: Transaction, at: Place, module: str) -> bool:
-    return bool(held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, at, module))
+        counts = held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, above, module)
+        if not counts or any(not tx.ask(*right, above.key, required_module=module).allowed for right in able):
+            raise RoleCeiling(f"Your rights in the workspace above do not include the module {module!r}")
 
 
 def _plan_limits(catalog: Catalog, at: Place | None) -> tuple[str, ...] | None:

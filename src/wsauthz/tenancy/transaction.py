@@ -83,8 +83,8 @@ class Transaction:
         """The user this is done for."""
         return self.by.actor
 
-    def ask(self, resource: str, action: str, place: PlaceKey) -> Decision:
-        """Return whether the actor may do it there."""
+    def ask(self, resource: str, action: str, place: PlaceKey, *, required_module: str = "") -> Decision:
+        """Return whether the actor may do it there, by a role that counts in the required module if one is named."""
         return decide(
             self.facts,
             self.rules,
@@ -93,6 +93,7 @@ class Transaction:
             place=place,
             resource=resource,
             action=action,
+            required_module=required_module,
         )
 
     def require(self, resource: str, action: str, place: PlaceKey) -> None:

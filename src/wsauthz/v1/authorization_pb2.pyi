@@ -68,8 +68,8 @@ class CheckRequest(_message.Message):
     action: _builtins.str
     """An action the resource type has."""
     required_module: _builtins.str
-    """Also demand that the place has this module and that the subject's role counts in it. An unknown module is
-    denied with MODULE_NOT_ENABLED and a warning.
+    """Also demand that the place has this module, and that the role which allows the action counts in it. An unknown
+    module is denied with MODULE_NOT_ENABLED and a warning.
     """
     at_least_revision: _builtins.str
     """A revision from any answer of this API. The server waits for it up to the deadline of the call, at most 10 seconds, and
@@ -682,7 +682,9 @@ class GetAccessResponse(_message.Message):
 
     @_builtins.property
     def modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The modules in which the subject has a role here, `core` aside."""
+        """The modules in which the subject has some role here, `core` aside. It need not be the role that allows an action:
+        for an action in a module ask Check with `required_module`.
+        """
 
     @_builtins.property
     def allowed(self) -> _containers.MessageMap[_builtins.str, Global___ActionList]:
