@@ -88,6 +88,8 @@ class Metrics(Collector):
         """changes or request_ids -> rows that were old enough to be deleted."""
         self.streams: Callable[[], int] = int
         """Asked at each scrape: how many clients watch."""
+        self.audit_pending: Callable[[], int] = int
+        """Asked at each scrape: how many entries about rejected attempts wait for the database."""
         self.poll_failing = False
         self.population: Callable[[], Population] | None = None
         """Asked at each scrape."""
@@ -130,6 +132,9 @@ class Metrics(Collector):
         for kind, count in list(self.pruned.items()):
             pruned.add_metric([kind], count)
         yield pruned
+        yield GaugeMetricFamily(
+            "wsauthz_audit_pending", "Audit entries that wait for the database.", value=self.audit_pending()
+        )
         yield GaugeMetricFamily("wsauthz_watch_streams", "Clients that watch.", value=self.streams())
         if self.population is not None:
             yield from _population(self.population())

@@ -100,6 +100,7 @@ class Server:
         self.replica.load()
         self._follower.start()
         self._retention.start()
+        self._wrapper.auditor.start()
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
         self._watching.append(asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy)))
@@ -150,6 +151,7 @@ class Server:
         await self._follower.stop()
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._wrapper.close)
+        await self._wrapper.auditor.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.replica.watchers.close)
         if self._scrapes is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)

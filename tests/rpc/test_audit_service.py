@@ -118,25 +118,26 @@ def test_a_page_token_is_for_one_place_and_one_reader(dam: Tenants) -> None:
         assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
 
 
-def test_a_refused_attempt_is_at_the_platform(dam: Tenants) -> None:
+def test_a_rejected_attempt_is_listed_at_the_place_that_it_is_about(dam: Tenants) -> None:
     owner, stranger = dam.user(), dam.user()
     workspace = dam.workspace(owner).id
     request = memberships_pb2.RemoveMemberRequest(workspace_id=workspace, user_id=owner)
     refusal(dam.client(stranger).memberships.RemoveMember, request)
-    found = next(entry for entry in wait_for(dam, stranger) if entry.actor == stranger)
+    found = next(entry for entry in wait_for(dam, stranger, workspace_id=workspace) if entry.actor == stranger)
     assert (found.method, found.refusal, found.attempts) == (
         "MembershipService/RemoveMember",
         "WORKSPACE_NOT_FOUND",
         1,
     )
-    assert stranger not in {entry.actor for entry in entries(dam, owner, workspace_id=workspace)}
+    assert (found.target_kind, found.target_id) == ("user", owner)
+    assert stranger not in {entry.actor for entry in entries(dam, OPERATOR)}
 
 
-def wait_for(tenants: Tenants, actor: str, count: int = 1) -> list[pb.AuditEntry]:
-    """Return the entries of the platform once there are some of an actor: refusals are written after the answer."""
+def wait_for(tenants: Tenants, actor: str, count: int = 1, **place: str) -> list[pb.AuditEntry]:
+    """Return the entries of a place once there are some of an actor: rejections are written after the answer."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        found = entries(tenants, OPERATOR)
+        found = entries(tenants, OPERATOR, **place)
         if [entry.actor for entry in found].count(actor) >= count:
             return found
     raise AssertionError("the attempts were not audited")
@@ -388,7 +389,8 @@ def refused_attempts(tenants: Tenants, canaries: Canaries, workspace: str) -> li
     refusal(stranger.invitations.AcceptInvitation, invitations_pb2.AcceptInvitationRequest(token=token))
     refusal(stranger.invitations.JoinByCode, invitations_pb2.JoinByCodeRequest(code=code))
     assert stranger.actor is not None
-    wait_for(tenants, stranger.actor, 3)
+    wait_for(tenants, stranger.actor, 2)
+    wait_for(tenants, stranger.actor, 1, workspace_id=workspace)
     return [token, code]
 
 

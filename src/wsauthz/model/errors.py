@@ -27,6 +27,8 @@ Refused
 └── Unavailable
 """
 
+from wsauthz.model.targets import Target
+
 _MOST_SHOWN = 64
 """Characters of what a caller sent that a sentence repeats: it could be a megabyte, and be asked a thousand times."""
 
@@ -44,6 +46,9 @@ class Refused(Exception):
 
     field = ""
     """The request field at fault, where one is."""
+
+    target: Target | None = None
+    """What the rejected attempt was about, where the request alone does not say; for the audit, never answered."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from wsauthz.model.errors import TooFarBehind
-from wsauthz.model.places import PLATFORM
+from wsauthz.model.errors import Refused, TooFarBehind
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.hearing import needs_reload
@@ -20,7 +19,7 @@ from wsauthz.store import audit, revisions
 from wsauthz.store.database import Connection
 from wsauthz.store.revisions import Change, Mark, Revision
 from wsauthz.tenancy.tally import Tally
-from wsauthz.tenancy.transaction import AuditNote, Caller, Transaction, audit_entry
+from wsauthz.tenancy.transaction import Caller, Transaction, audit_entry
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -85,17 +84,6 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
     return Written(answer=answer, revision=tx.revision, tally=tx.tally)
 
 
-def audit_refusal(replica: Replica, by: Caller, reason: str, attempts: int) -> None:
-    """Audit refused attempts in a transaction of its own that makes no revision; failing is logged."""
-    try:
-        with replica.database.write() as connection:
-            now = revisions.database_time(connection)
-            note = AuditNote(target_kind="", target_id="", place=PLATFORM, before={}, after={})
-            audit.append(connection, [audit_entry(by, note, now, refusal=reason, attempts=attempts)], None)
-    except Exception:  # noqa: BLE001 - the answer to the caller stays what it is
-        _log.exception("a refused attempt could not be audited", extra={"method": by.method, "actor": by.actor})
-
-
 def _finish(replica: Replica, tx: Transaction) -> None:
     """Do what was put off until the transaction had ended."""
     for work in tx.later:
@@ -119,9 +107,16 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
             revision=revision,
             scheduler=replica.scheduler,
         )
-        answer = work(tx)
+        try:
+            answer = work(tx)
+        except Refused as refused:
+            refused.target = refused.target or tx.target
+            raise
         if not (tx.changes or tx.notes):
             raise _Unchanged(tx, answer, Revision(value=revision.value - 1, epoch=revision.epoch))
+        if not tx.notes:
+            message = f"{by.method} changes something without an audit entry"
+            raise AssertionError(message)
         if not tx.changes:
             tx.changed((UNRELATED, {}))
         elif len(tx.changes) > _MOST_CHANGES_TOLD:

@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from wsauthz.model.errors import Denied, InvalidArgument, NotFound, NotOrgMember
 from wsauthz.model.identifiers import check_id
-from wsauthz.model.places import PLATFORM, PlaceKey
+from wsauthz.model.places import PLATFORM, PlaceKey, PlaceKind
 from wsauthz.policy.catalog import CoreVocabulary, Reason
 from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.facts import Facts
@@ -44,11 +44,12 @@ _FILES: Final = (
     policy_pb2,
     audit_pb2,
 )
-_PLACE_FIELDS: Final = {
+PLACE_FIELDS: Final[Mapping[str, PlaceKind]] = {
     "workspace_id": "workspace",
     "parent_workspace_id": "workspace",
     "organization_id": "organization",
 }
+"""Request fields that name a place, and the kind of it."""
 
 
 class MethodWithoutRequirement(Exception):
@@ -93,7 +94,7 @@ class Method:
             value: str = getattr(request, name)
             if value:
                 check_id(name, value)
-                return (_PLACE_FIELDS[name], value)  # type: ignore[return-value]  # the table holds kinds of places
+                return (PLACE_FIELDS[name], value)
         raise InvalidArgument(names[0], "is required")
 
     def authorize(self, facts: Facts, rules: Ruleset, now: float, *, actor: str, request: Message) -> None:

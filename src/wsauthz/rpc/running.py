@@ -19,6 +19,7 @@ from wsauthz.tenancy.tally import Tally
 from wsauthz.tenancy.transaction import Caller, Transaction
 
 Implementation = Callable[[Any, Any], Any]
+Rejected = Callable[[Method, Caller, Any, BaseException | None], None]
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 
@@ -37,8 +38,10 @@ def in_thread(method: Marked) -> Marked:
 class Running:
     """Runs methods where they are marked to run, those that an actor must be allowed to call after asking that."""
 
-    def __init__(self, replica: Replica, metrics: Metrics, workers: Workers) -> None:
+    def __init__(self, replica: Replica, metrics: Metrics, workers: Workers, rejected: Rejected) -> None:
         self._replica = replica
+        self._rejected = rejected
+        """Called with errors of writes whose callers did not wait for them."""
         self._metrics = metrics
         self._workers = workers
 
@@ -70,7 +73,8 @@ class Running:
             if refused.reason == Reason.USER_INACTIVE or not request.request_id:
                 raise
             return await self._workers.submit(partial(self._replay, method, request, by, refused))
-        return await self._workers.submit(partial(self._write, method, implementation, request, by), by)
+        work = partial(self._write, method, implementation, request, by)
+        return await self._workers.submit(work, by, partial(self._rejected, method, by, request))
 
     def authorize(self, method: Method, request: Message, by: Caller) -> None:
         """Return if the actor may call the method with this request, by the facts as they are.

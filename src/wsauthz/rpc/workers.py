@@ -27,10 +27,16 @@ class Workers:
         self._budget = WriteBudget(write_share)
         self._refused = RefusedWrites()
 
-    async def submit(self, work: Callable[[], Any], writer: Caller | None = None) -> Any:
+    async def submit(
+        self,
+        work: Callable[[], Any],
+        writer: Caller | None = None,
+        abandoned: Callable[[BaseException | None], None] = lambda _: None,
+    ) -> Any:
         """Run the work in the pool, if it has room; a cancelled call's work still runs to its end.
 
-        With a ``writer`` it is a write, and waits for its turn first.
+        With a ``writer`` it is a write, and waits for its turn first. ``abandoned`` is called with what became of the
+        work of a cancelled call.
 
         Raises:
             TooManyRequests: it has none. TooManyRefusals: too many of this writer's calls were refused. Unavailable:
@@ -48,19 +54,12 @@ class Workers:
         except asyncio.CancelledError:
             self._count -= 1
             raise
-        return await asyncio.shield(asyncio.wrap_future(self._start(work, writer)))
-
-    def start_later(self, work: Callable[[], Any], writer: Caller) -> bool:
-        """Have a write done that nobody waits for, while half of the room is free; tell whether it is done.
-
-        The other half is for calls, whose callers wait: those who are refused could else keep everybody out.
-        """
-        if self._count * 2 >= self._most:
-            return False
-        self._count += 1
-        self._budget.reserve()
-        self._start(work, writer)
-        return True
+        running = asyncio.wrap_future(self._start(work, writer))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(lambda ended: abandoned(ended.exception()))
+            raise
 
     def close(self) -> None:
         """Wait for the work that is under way."""

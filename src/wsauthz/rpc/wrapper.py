@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -20,17 +21,20 @@ from wsauthz.metrics import Metrics
 from wsauthz.model.errors import (
     ActorRepeated,
     ActorRequired,
+    FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
     Refused,
+    TooManyAttempts,
+    TooManyRefusals,
 )
 from wsauthz.model.identifiers import check_user_id
-from wsauthz.replica import writing
+from wsauthz.model.places import PLATFORM
+from wsauthz.replica.auditor import Auditor
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc import errors, streams
+from wsauthz.rpc import errors, streams, targets
 from wsauthz.rpc.methods import Method, methods
-from wsauthz.rpc.refusals import RefusalBudget
 from wsauthz.rpc.replays import LONGEST_REQUEST_ID
 from wsauthz.rpc.running import Implementation, Running
 from wsauthz.rpc.workers import Workers
@@ -44,6 +48,8 @@ TRUSTED: Final = "local"
 """The caller's name while no keys are configured and everybody on loopback is trusted."""
 _MOST_WAIT_SECONDS: Final = 10.0
 _MALFORMED: Final = object()
+_AUDITED: Final = (NotFound, PermissionDenied, FailedPrecondition, TooManyAttempts, TooManyRefusals)
+"""Rejections that depend on the actor or on the state. Malformed requests and trouble of the server are not audited."""
 
 Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
 
@@ -57,9 +63,9 @@ class Wrapper:
         self.replica = replica
         self.metrics = metrics
         self._workers = Workers(replica, threads=threads, waiting=waiting, write_share=write_share)
-        self._running = Running(replica, metrics, self._workers)
+        self._running = Running(replica, metrics, self._workers, self._rejected)
         self._methods = methods()
-        self._refusals = RefusalBudget()
+        self.auditor = Auditor(replica)
 
     def register(self, server: grpc.aio.Server, *servicers: object) -> None:
         """Register the methods of every service of this API, each wrapped; exactly one of the servicers has it."""
@@ -106,7 +112,7 @@ class Wrapper:
                 return await answer if waits else answer
             except Refused as refused:
                 outcome = (name, errors.entry(refused)[0].name)
-                self._refused(method, by, refused)
+                self._rejected(method, by, request, refused)
                 failed = errors.status(refused)
             except asyncio.CancelledError:
                 outcome = (name, "CANCELLED")
@@ -171,13 +177,14 @@ class Wrapper:
         for token in tokens:
             await self.replica.reached(token, _patience(context))
 
-    def _refused(self, method: Method, by: Caller | None, refused: Refused) -> None:
-        """Have a refused attempt to write audited; a failure of that is logged, and changes no answer."""
-        if by is not None and method.writes and isinstance(refused, NotFound | PermissionDenied):
-            attempts = self._refusals.spend(by)
-            record = partial(writing.audit_refusal, self.replica, by, refused.reason, attempts)
-            if attempts and not self._workers.start_later(record, by):
-                self._refusals.put_off(by, attempts)
+    def _rejected(self, method: Method, by: Caller | None, request: Any, error: BaseException | None) -> None:
+        """Have a rejected attempt to write audited."""
+        if by is None or not method.writes or not isinstance(error, _AUDITED):
+            return
+        target = error.target or targets.named(method, request, by.actor)
+        if target.place not in self.replica.facts.places:
+            target = replace(target, place=PLATFORM)  # nobody could list the audit of a place that is not there
+        self.auditor.rejected(by, target, error.reason)
 
 
 def _caller(method: Method, anonymous: Caller, context: grpc.aio.ServicerContext[Any, Any], request: Any) -> Caller:
@@ -198,12 +205,19 @@ def _caller(method: Method, anonymous: Caller, context: grpc.aio.ServicerContext
                 raise ActorRepeated
             actor = check_user_id(ACTOR, str(value)) if value else ""
         elif key == REQUEST_ID:
-            request_id = str(value)[:LONGEST_REQUEST_ID]
+            request_id = _printable(str(value)[:LONGEST_REQUEST_ID])
     if not actor and method.needs_actor:
         raise ActorRequired
     if not (actor or request_id):
         return anonymous
     return Caller(caller=TRUSTED, actor=actor or "", method=anonymous.method, request_id=request_id)
+
+
+def _printable(text: str) -> str:
+    """Return a text that logs and every database take; it is the caller's own, and no reason to reject a call."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _parse(request: type[Message], body: bytes) -> Any:

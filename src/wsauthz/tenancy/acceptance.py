@@ -23,6 +23,7 @@ from wsauthz.model.errors import (
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
+from wsauthz.model.targets import Target
 from wsauthz.model.users import User
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
@@ -92,10 +93,11 @@ def accept(tx: Transaction, *, token: str) -> Joined:
 
     """
     invitation = _find(tx.connection, token)
+    place: PlaceKey = ("workspace", invitation.workspace_id)
+    tx.target = Target(kind="invitation", identifier=invitation.id, place=place)
     _check_usable(tx.facts, tx.rules, tx.now, invitation)
     if not _is_for(user_rows.find(tx.connection, tx.actor), invitation):
         raise InvitationEmailMismatch
-    place: PlaceKey = ("workspace", invitation.workspace_id)
     at = places.find(tx.facts, place)
     places.check_open(at)
     present = _membership(tx, place, invitation)

@@ -20,6 +20,7 @@ from wsauthz.model.errors import (
 )
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey, State
+from wsauthz.model.targets import Target
 from wsauthz.policy.place import Place
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import memberships as membership_rows
@@ -106,6 +107,7 @@ def enter(tx: Transaction, lead: Lead) -> Joined | Selection:
     if len(lead.workspaces) > 1:
         return _selection(tx, lead)
     (at,) = lead.workspaces
+    tx.target = Target(kind="user", identifier=tx.actor, place=at.key)
     places.check_open(at)
     membership = _membership(tx, at.key)
     already_member = membership is not None

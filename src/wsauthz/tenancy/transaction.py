@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from wsauthz.model.errors import Denied, NotFound, OrganizationNotFound, WorkspaceNotFound
 from wsauthz.model.places import PlaceKey
+from wsauthz.model.targets import Target
 from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
@@ -70,6 +71,8 @@ class Transaction:
     later: list[Callable[[Connection], None]] = field(default_factory=list)
     scheduler: Scheduler = field(default_factory=NoScheduler)
     tally: Tally = field(default_factory=Tally)
+    target: Target | None = None
+    """What this is about, where the request alone does not say; the audit of a rejected attempt names it."""
 
     def afterwards(self, work: Callable[[Connection], None]) -> None:
         """Have work done in a transaction of its own once this one has ended well, whether or not it changed anything.

@@ -46,18 +46,26 @@ class AuditEntry(_message.Message):
     method: _builtins.str
     """"Service/Method"."""
     target_kind: _builtins.str
-    """What it was done to: user, organization, workspace, membership, invitation ..."""
+    """What it was done to: user, organization, workspace, membership, invitation ... For a rejected attempt, the user, the
+    invitation or the place that the request names.
+    """
     target_id: _builtins.str
     refusal: _builtins.str
-    """The reason of a refused attempt; empty: it was done."""
+    """The reason of a rejected attempt; SEVERAL_REASONS if it stands for different ones; empty: it was done."""
     attempts: _builtins.int
-    """How many attempts a refusal stands for."""
+    """The number of attempts of a rejected entry. Each caller, actor and method has 10 entries a minute; further attempts
+    are counted in one more entry, whose fields are empty where the attempts differ.
+    """
     request_id: _builtins.str
-    """What the caller called the call (metadata x-request-id)."""
+    """The caller's own name for the call (metadata x-request-id, at most 128 characters); unprintable ones are replaced."""
     @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was done or attempted, by the database's clock."""
+
     @_builtins.property
-    def place(self) -> _places_pb2.Place: ...
+    def place(self) -> _places_pb2.Place:
+        """Rejected attempts at a place that does not exist are listed at the platform."""
+
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
         """Ids, enums, numbers and flags only."""
