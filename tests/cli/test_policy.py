@@ -1,4 +1,5 @@
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,14 @@ def test_an_export_is_a_model_and_a_policy_for_any_casbin(example: Run, tmp_path
     assert (target / "model.conf").read_text() == (BUNDLES / "model.conf").read_text()
     assert "g, user:ann, role:admin, workspace:north-press#dam" in rows
     assert "g3, workspace:south-shop, suspended" in rows
+
+
+def test_an_export_leaves_out_what_has_expired_by_the_clock_of_the_database(
+    example: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)  # in 2023, before eve's membership expired
+    assert example("policy", "export", tmp_path).status == 0
+    assert "g, user:eve, role:member, workspace:north#dam" not in (tmp_path / "policy.csv").read_text()
 
 
 def test_an_export_does_not_overwrite_the_bundle(run_sqlite: Run, bundle: Path) -> None:

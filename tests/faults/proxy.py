@@ -16,7 +16,6 @@ from typing import Final, Literal, Self
 Mode = Literal["pass", "hold", "reset", "delay"]
 Target = int | str
 
-_DELAY_SECONDS: Final = 0.05
 _CHUNK: Final = 65536
 _LISTEN: Final = b"LISTEN "
 
@@ -29,6 +28,8 @@ class Proxy:
         self.target = target
         self.deaf = False
         """Whether connections that listen for notifications hear nothing any more, and stay open."""
+        self.delay_seconds = 0.05
+        """How long bytes are delayed in the mode ``delay``, in each direction."""
         self._mode: Mode = "pass"
         self._changed = threading.Condition()
         self._closed = False
@@ -128,7 +129,7 @@ class Proxy:
                 if is_for_listening(data) and self.deaf:
                     continue
                 if self._mode == "delay":
-                    time.sleep(_DELAY_SECONDS)
+                    time.sleep(self.delay_seconds)
                 sink.sendall(data)
         for each in (source, sink):
             with contextlib.suppress(OSError):

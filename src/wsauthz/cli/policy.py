@@ -14,7 +14,7 @@ from wsauthz.policy.scenarios import run_scenarios
 from wsauthz.policy.stock import export_policy
 from wsauthz.policy.stock import verify as compare
 from wsauthz.rpc.methods import core_vocabulary
-from wsauthz.store import snapshot
+from wsauthz.store import revisions, snapshot
 
 app = typer.Typer(name="policy", rich_markup_mode=None, no_args_is_help=True)
 
@@ -150,7 +150,7 @@ def export(
     if directory.resolve() in {using.policy.resolve(), using.policy.resolve().parent}:
         raise Failed(f"{directory}: is where the bundle itself is; name another directory")
     with opening.opened(using.database_url) as opened, opened.read() as connection:
-        model, rows = export_policy(bundle, snapshot.load(connection), time.time())
+        model, rows = export_policy(bundle, snapshot.load(connection), revisions.database_time(connection).timestamp())
     (directory / "model.conf").write_text(model, encoding="utf-8")
     (directory / "policy.csv").write_text(rows, encoding="utf-8")
     print(f"{directory}: model.conf, policy.csv with {rows.count(chr(10)):,} rows")

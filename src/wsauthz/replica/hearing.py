@@ -19,21 +19,21 @@ class Heard:
     newest: Revision
     mark: Mark
     """Of the newest revision."""
-    clock_offset: float
-    """Seconds by which its clock is ahead of this machine's."""
     asked_at: float
     """By the monotonic clock."""
+    seconds: float
+    """Its time, in Unix seconds."""
+    clock_asked_at: float
+    """When it was asked for its time, by the monotonic clock."""
 
 
 def hear(connection: Connection, asked_at: float) -> Heard:
     """Ask the database for its newest revision and its time; ``asked_at`` is before this transaction began."""
     newest = revisions.current(connection)
-    return Heard(
-        newest=newest,
-        mark=revisions.mark(connection, newest.value),
-        clock_offset=revisions.database_time(connection).timestamp() - time.time(),
-        asked_at=asked_at,
-    )
+    mark = revisions.mark(connection, newest.value)
+    clock_asked_at = time.monotonic()
+    seconds = revisions.database_time(connection).timestamp()
+    return Heard(newest=newest, mark=mark, asked_at=asked_at, seconds=seconds, clock_asked_at=clock_asked_at)
 
 
 def needs_reload(changes: Sequence[Change], newest: Revision, have: Revision) -> bool:

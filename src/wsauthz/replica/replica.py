@@ -20,6 +20,7 @@ from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.arrivals import Arrivals
+from wsauthz.replica.clock import DatabaseClock
 from wsauthz.replica.hearing import Heard, hear, needs_reload
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.population import population
@@ -70,7 +71,7 @@ class Replica:
         """The token of the newest write here, which is about to apply it itself if it was committed."""
         self.seen_at = 0.0
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
-        self._clock_offset = 0.0
+        self._clock = DatabaseClock()
         self.loop = Loop()
         self.watchers = Watchers(database)
         """Who is told what is applied here."""
@@ -106,8 +107,8 @@ class Replica:
             raise Unavailable
 
     def now(self) -> float:
-        """Return the database's time in Unix seconds."""
-        return time.time() + self._clock_offset
+        """Return the database's time in Unix seconds; it never goes back."""
+        return self._clock.now()
 
     def load(self) -> None:
         """Load every fact at one revision and put them in place of the present ones; blocks.
@@ -267,7 +268,7 @@ class Replica:
         """Apply what a poll found, and note until when everything that was committed is here."""
         newest = heard.newest
         self.apply(changes, newest.epoch, reached)
-        self._clock_offset = heard.clock_offset
+        self._clock.set(heard.seconds, sent_at=heard.clock_asked_at)
         if self._trusted and self.revision.epoch == newest.epoch and self.revision.value >= newest.value:
             self._whole(max(self.seen_at, heard.asked_at))
             self.mark = max(self.mark, heard.mark, key=lambda mark: mark.value)
@@ -278,12 +279,12 @@ class Replica:
         self._answers_until = asked_at + self._stale_seconds
 
     def _swap(self, facts: Facts, had: Revision, heard: Heard) -> None:
+        self._clock.set(heard.seconds, sent_at=heard.clock_asked_at)
         revision = heard.newest
         overtaken = revision.epoch == self.revision.epoch and had.value <= revision.value < self.revision.value
         if overtaken and self._trusted:
             return  # a later write was applied while this snapshot was being read
         self.facts, self.revision, self.mark = facts, revision, heard.mark
-        self._clock_offset = heard.clock_offset
         self.token = revision.token
         self.watchers.loaded(revision)
         self._trusted = True

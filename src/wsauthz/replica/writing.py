@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from wsauthz.model.errors import Refused, TooFarBehind
@@ -102,7 +103,8 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
             connection=connection,
             facts=facts,
             rules=rules,
-            now=now,
+            # Expired for a Check is expired for a write, even when the clock of the database was set back.
+            now=max(now, datetime.fromtimestamp(replica.now(), UTC)),
             by=by,
             revision=revision,
             scheduler=replica.scheduler,

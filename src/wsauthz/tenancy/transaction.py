@@ -62,7 +62,7 @@ class Transaction:
     facts: Facts
     rules: Ruleset
     now: datetime
-    """The database's clock."""
+    """The database's time; never before what a decision of this process has seen."""
     by: Caller
     revision: Revision
     """What this transaction will be known as, if it changes something."""
