@@ -260,7 +260,7 @@ def test_a_wrong_line_of_json_is_refused(line: str, message: str) -> None:
         ("workspaces: [{id: a, settings: {branding: {primary_color: red}}}]", "'red' is not a colour such as #0044FF"),
         ("workspaces: [{id: a, settings: {features: {a b: true}}}]", "features: 'a b' is no name of a feature"),
         ("workspaces: [{id: a, settings: {features: {a: 1}}}]", "settings: features: a: must be true or false"),
-        ("workspaces: [{id: a, analysis_epoch: 1234567890123456}]", "analysis_epoch: must be a whole number"),
+        ("workspaces: [{id: a, analysis_epoch: 9223372036854775808}]", "analysis_epoch: must be a whole number"),
         ("workspaces: [{id: a, invite_code: short}]", "invite_code: 'short' is not 8 to 64 characters"),
         ("memberships: [{user: a, role: b}]", "membership: needs one of workspace, organization and platform: true"),
         ("memberships: [{user: a, role: b, workspace: w, platform: true}]", "membership: needs one of workspace"),

@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
-from tests.processes.arena import Arena
+from tests.processes.arena import Arena, Call
 from tests.serving import Refusal
-from wsauthz.v1 import invitations_pb2, memberships_pb2, workspace_states_pb2, workspaces_pb2
+from wsauthz.v1 import invitations_pb2, memberships_pb2, users_pb2, workspace_states_pb2, workspaces_pb2
 
 Outcome = tuple[str, str]
 """In words, what came out that must not be, and which calls were refused for another reason than they should."""
@@ -192,6 +193,24 @@ def passing_on(arena: Arena) -> Outcome:
     return f"{told} were told, {owner} has it" if told != [owner] else "", unexpected(found, "ROLE_INSUFFICIENT")
 
 
+def mirroring(arena: Arena) -> Outcome:
+    """Events about one user arrive at once and out of order: the latest one stays."""
+    user = arena.user()
+    calls: list[Call] = []
+    for version in range(arena.callers):
+        request = users_pb2.UpsertUserRequest(user_id=user, name=f"version {version}", source_version=version)
+        calls.append(("", "users.UpsertUser", request))
+    found = arena.at_once(calls[1::2] + calls[::2])
+    latest = arena.callers - 1
+    name = arena.value("name FROM users WHERE id = :user", user=user)
+    stored = arena.value("source_version FROM user_versions WHERE user_id = :user", user=user)
+    done = [each for each in answers(found) if not each.out_of_date]
+    by_revision = sorted((int(each.revision.split(".")[1]), each.source_version) for each in done)
+    rises = by_revision == sorted(by_revision, key=itemgetter(1))
+    is_right = name == f"version {latest}" and stored == latest and rises
+    return "" if is_right else f"{name!r} and {stored} are stored after {latest}", unexpected(found)
+
+
 NO_UNIQUE_MEMBERSHIP: Final = "DROP INDEX already_member_of_workspace"
 NO_UNIQUE_SLUG: Final = "DROP INDEX workspace_slug_taken"
 NO_UNIQUE_REQUEST: Final = "ALTER TABLE request_ids DROP CONSTRAINT request_id_taken"
@@ -206,5 +225,6 @@ RACES: Final = {
     "naming": Race(run=naming, database=(NO_UNIQUE_SLUG,)),
     "repeating": Race(run=repeating, code=("lock",), database=(NO_UNIQUE_REQUEST,)),
     "adding": Race(run=adding, code=("lock",), database=(NO_UNIQUE_MEMBERSHIP,)),
+    "mirroring": Race(run=mirroring, code=("lock",)),
     "passing-on": Race(run=passing_on, code=("lock", "owner"), rounds=3),
 }

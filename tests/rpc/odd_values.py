@@ -311,6 +311,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "filter.user_ids": _USER_ID,
     "filter.kinds": Kind(refused={"0": 0, "99": 99, "-1": -1, "most": 2**31 - 1}, legal={"none": []}),
     "files": _FILES,
+    "source_version": Kind(refused={"-1": -1, "least": -(2**63)}, legal={"0": 0, "most": 2**63 - 1}),
     "page_size": _PAGE_SIZE,
     "page_token": _PAGE_TOKEN,
     "request_id": _REQUEST_ID,

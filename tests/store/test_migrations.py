@@ -32,7 +32,7 @@ def test_upgrading_twice_changes_nothing(empty_database_url: str) -> None:
     with closing(Database(empty_database_url)) as database, database.write() as connection:
         epoch = revisions.advance(connection)[0].epoch
     migrations.upgrade(empty_database_url)
-    assert migrations.current(empty_database_url) == first == "0001"
+    assert migrations.current(empty_database_url) == first == schema.HEAD
     with closing(Database(empty_database_url)) as database, database.read() as connection:
         assert revisions.current(connection).token == f"{epoch}.1"
 

@@ -14,8 +14,9 @@ from wsauthz.policy.state_file import read_state
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
 from wsauthz.store import invitations, invite_codes
+from wsauthz.store import users as users_rows
 from wsauthz.store.database import Database
-from wsauthz.tenancy import workspaces
+from wsauthz.tenancy import accounts, users, workspaces
 from wsauthz.tenancy.exports import export_state
 from wsauthz.tenancy.imports import import_state
 from wsauthz.tenancy.transaction import Caller, Transaction
@@ -104,6 +105,34 @@ invitations: [{id: i, workspace: w, email: x@example.com, invited_by: ann}]
     assert dam.row(invitations.find_by_token, "canary-hash")
     for form in Form:
         assert "canary" not in exported(dam.replica, form)
+
+
+def _versions(world: World, *ids: str) -> dict[str, int]:
+    return world.row(users_rows.source_versions, ids)
+
+
+def test_versions_of_users_survive_the_round_trip_those_of_deleted_accounts_too(
+    dam: World, tmp_path: Path, sqlite_template: Path
+) -> None:
+    for user, version in (("ann", 2**63 - 1), ("bob", 0), ("gone", 7), ("none", None)):
+        dam.write("", users.upsert, user_id=user, source_version=version)
+    dam.write("gone", accounts.delete, user_id="gone")
+    ids = ("ann", "bob", "gone", "none")
+    expected = {"ann": 2**63 - 1, "bob": 0, "gone": 7}
+    assert _versions(dam, *ids) == expected
+    for form in Form:
+        file = exported(dam.replica, form)
+        copy = tmp_path / f"{form}.db"
+        copy.write_bytes(sqlite_template.read_bytes())
+        with replica_of(f"sqlite:///{copy}", "dam") as second:
+            put(second, file, form)
+            assert exported(second, form) == file
+            with second.database.read() as connection:
+                assert users_rows.source_versions(connection, ids) == expected
+                assert users_rows.find(connection, "gone") is None
+            revision = second.revision
+            put(second, file, form)
+            assert second.revision == revision
 
 
 def test_what_is_deleted_or_over_is_not_exported(dam: World) -> None:

@@ -441,3 +441,39 @@ def test_a_role_at_the_platform_is_granted_changed_and_revoked(dam: World) -> No
     dam.write("", platform.grant, user_id="olga", role="operator")
     with pytest.raises(MemberNotFound):
         dam.write("", platform.revoke, user_id="olga", role="watcher")
+
+
+def test_an_import_neither_lowers_the_version_of_a_user_nor_brings_an_older_one(dam: World) -> None:
+    file = "users: [{id: ann, name: Ann, source_version: 5}]"
+    assert imported(dam, file)["source version"] == Counts(added=1, changed=0, unchanged=0)
+    before = dam.revision
+    imported(dam, file)
+    assert dam.revision == before
+    older = "users: [{id: ann, name: Old, source_version: 4}]\ndeleted_users: [{id: bob, source_version: 3}]"
+    assert refused(dam, older) == [
+        "state.yaml:1: user: source_version: is older than 5, the one in the database",
+    ]
+    assert imported(dam, "users: [{id: ann, source_version: 6}]")["source version"].changed == 1
+    imported(dam, "users: [{id: ann, name: Listed, source_version: null}]")
+    assert dam.row(users.source_versions, ["ann"]) == {"ann": 6}
+    assert user(dam, "ann").name == "Listed"
+
+
+def test_an_import_deletes_no_account_and_keeps_the_higher_version_of_a_deleted_one(dam: World) -> None:
+    imported(dam, "users: [{id: ann}]\ndeleted_users: [{id: gone, source_version: 7}]")
+    assert refused(
+        dam, "users: [{id: bob}]\ndeleted_users: [{id: ann, source_version: 9}, {id: bob, source_version: 1}]"
+    ) == [
+        "state.yaml:2: deleted_user: id: the user 'ann' exists; only DeleteAccount deletes it",
+        "state.yaml:2: deleted_user: id: the user 'bob' exists; only DeleteAccount deletes it",
+    ]
+    imported(dam, "deleted_users: [{id: gone, source_version: 6}]")
+    assert dam.row(users.source_versions, ["gone"]) == {"gone": 7}
+    imported(dam, "deleted_users: [{id: gone, source_version: 8}]")
+    assert dam.row(users.source_versions, ["gone"]) == {"gone": 8}
+
+
+@pytest.mark.parametrize("version", ["-1", "1.5", "x", str(2**63), "true"])
+def test_a_version_that_is_no_number_from_0_is_refused(dam: World, version: str) -> None:
+    with pytest.raises(StateRefused, match="source_version: must be a whole number"):
+        imported(dam, f"users: [{{id: ann, source_version: {version}}}]")

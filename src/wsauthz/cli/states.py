@@ -43,10 +43,10 @@ def import_(
 ) -> None:
     """Put a state file into the database, all or nothing.
 
-    It lists users, organizations, workspaces, memberships, invitations and subscriptions. Records that are there get
-    the fields that the file lists, others are made; nothing is deleted. Mistakes are reported together, with their
-    lines, and importing the same file again changes nothing. Running servers notice; what they would write meanwhile
-    has to wait.
+    It lists users, organizations, workspaces, memberships, invitations, subscriptions and the source versions of
+    deleted users. Records that are there get the fields that the file lists, others are made; nothing is deleted.
+    Mistakes are reported together, with their lines, and importing the same file again changes nothing. Running
+    servers notice; what they would write meanwhile has to wait.
 
     \b
     Example:

@@ -14,7 +14,7 @@ Refused
 │   ├── PlaceSuspended  PlaceInactive
 │   ├── InvitationExpired  InvitationUsed
 │   ├── ModuleNotInParent  ModuleNotInPlan  ProvidersNotOffered  LimitReached
-│   └── RevisionUnknown
+│   └── SourceVersionRequired  RevisionUnknown
 ├── PermissionDenied
 │   ├── Denied  RoleCeiling
 │   └── InvitationEmailMismatch  Removed  MembershipInactive  MembershipExpired
@@ -393,6 +393,16 @@ class LimitReached(FailedPrecondition):
 
     def __init__(self, limit: str, most: int) -> None:
         super().__init__(f"The limit {limit} of {most} is reached")
+
+
+class SourceVersionRequired(FailedPrecondition):
+    """A user that has a source_version, also of a deleted account, is not changed without one."""
+
+    reason = "SOURCE_VERSION_REQUIRED"
+
+    def __init__(self, known: int) -> None:
+        super().__init__(f"This user has source_version {known}; a change needs a higher one")
+        self.field = "source_version"
 
 
 class RevisionUnknown(FailedPrecondition):

@@ -14,7 +14,8 @@ from wsauthz.policy.problems import Mistake, Problem, meant
 
 MAX_DEPTH: Final = 32
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DIGITS: Final = 15  # within what JSON and every database keep exactly
+_LARGEST: Final = 2**63 - 1
+"""Both databases, and int64 in messages, hold numbers up to this one."""
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _SWITCHES: Final = {"true": True, "false": False}
 
@@ -56,16 +57,16 @@ class Node:
         raise Mistake("must be true or false")
 
     def number(self) -> int:
-        """Return a whole number from 0.
+        """Return a whole number from 0 to 2**63 - 1.
 
         Raises:
             Mistake: it is something else.
 
         """
         value = self.value
-        if self.is_plain and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
-            return int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_DIGITS:
+        if self.is_plain and value.isascii() and value.isdigit() and len(value) <= len(str(_LARGEST)):
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
             return value
         raise Mistake("must be a whole number")
 

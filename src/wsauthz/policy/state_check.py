@@ -10,6 +10,7 @@ from wsauthz.policy.state_file import Record, State, by_depth
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "user": ("id",),
+    "deleted_user": ("id",),
     "organization": ("id",),
     "workspace": ("id",),
     "membership": ("workspace_id", "organization_id", "user_id"),

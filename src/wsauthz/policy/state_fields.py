@@ -27,6 +27,9 @@ from wsauthz.policy.state_values import (
     user_id,
 )
 
+SOURCE_VERSION: Final = "source_version"
+"""A key of users that no noun has: versions are kept beside users, and outlive them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
@@ -62,6 +65,11 @@ _USER: Final = {
     "name": Field(name="name", convert=line(255)),
     "image_url": Field(name="image_url", convert=line(2048)),
     "default_workspace": Field(name="default_workspace_id", convert=identifier, is_nullable=True),
+    "source_version": Field(name=SOURCE_VERSION, convert=number, is_nullable=True),
+}
+_DELETED_USER: Final = {
+    "id": Field(name="id", convert=user_id, is_required=True),
+    "source_version": Field(name=SOURCE_VERSION, convert=number, is_required=True),
 }
 _ORGANIZATION: Final = {
     "id": Field(name="id", convert=identifier, is_required=True),
@@ -134,6 +142,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
         "membership": _MEMBERSHIP,
         "invitation": _INVITATION,
         "subscription": _SUBSCRIPTION,
+        "deleted_user": _DELETED_USER,
     }
 )
 """Kind of record -> key in the file -> the field it fills."""

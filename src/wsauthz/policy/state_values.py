@@ -45,7 +45,7 @@ def switch(node: Node) -> bool:
 
 
 def number(node: Node) -> int:
-    """Return a whole number from 0."""
+    """Return a whole number from 0 to 2**63 - 1."""
     return node.number()
 
 

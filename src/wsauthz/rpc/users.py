@@ -1,10 +1,14 @@
 """UserService: users as the application mirrors them."""
 
+from typing import Final
+
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message
 from wsauthz.tenancy import accounts, users
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.v1 import users_pb2 as pb
+
+_UPSERTED: Final = ("is_active", "email", "email_verified", "name", "image_url", "source_version")
 
 
 class UserService:
@@ -12,13 +16,13 @@ class UserService:
 
     def UpsertUser(self, request: pb.UpsertUserRequest, tx: Transaction) -> pb.UpsertUserResponse:
         """Create the user or change the fields that are set."""
-        user, created = users.upsert(
+        upserted = users.upsert(
             tx,
             user_id=fields.user_id(request),
             kind=fields.user_kind(request),
-            **fields.given(request, "is_active", "email", "email_verified", "name", "image_url"),
+            **fields.given(request, *_UPSERTED),
         )
-        return pb.UpsertUserResponse(user=message(pb.User, user), created=created)
+        return message(pb.UpsertUserResponse, upserted)
 
     def GetUser(self, request: pb.GetUserRequest, reading: Reading) -> pb.GetUserResponse:
         """Show one user."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 
 from sqlalchemy import Connection, select
 
@@ -33,10 +32,8 @@ def enter(connection: Connection, user_id: str, workspace_id: str, *, now: datet
     One statement, because nobody holds the revision row meanwhile. An entry never moves back: of two at once the later
     one stays, whichever is written first.
     """
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # the other one is never loaded
-    new = dialect.insert(entries).values(
-        user_id=user_id, workspace_id=workspace_id, entered_at=now, previous_entered_at=None
-    )
+    values = {"user_id": user_id, "workspace_id": workspace_id, "entered_at": now, "previous_entered_at": None}
+    new = rows.put(connection, entries, values)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[entries.c.user_id, entries.c.workspace_id],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from importlib import import_module
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
@@ -22,6 +23,12 @@ def values_of(noun: Any) -> dict[str, Any]:
 def add(connection: Connection, table: Table, noun: Any) -> None:
     """Store a new noun."""
     connection.execute(insert(table), values_of(noun))
+
+
+def put(connection: Connection, table: Table, values: Any) -> Any:
+    """Return the insert of these values for the connection's database, which has ``on_conflict_do_update``."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # the other one is never loaded
+    return dialect.insert(table).values(values)
 
 
 def update(connection: Connection, table: Table, key: ColumnElement[bool], values: Mapping[str, Any]) -> None:

@@ -134,6 +134,7 @@ class UpsertUserRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     IMAGE_URL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """1 to 128 characters of [A-Za-z0-9_.@+|:/=~-], no leading "-", not dots only."""
     kind: Global___UserKind.ValueType
@@ -148,6 +149,11 @@ class UpsertUserRequest(_message.Message):
     image_url: _builtins.str
     request_id: _builtins.str
     """Makes a retry safe: the first answer is given again for 24 hours."""
+    source_version: _builtins.int
+    """The number of this event in the application's own order of events about the user, such as a time in milliseconds;
+    not negative. Changes nothing (`out_of_date`) unless it is above the user's latest one, which is kept with the bare
+    id when the account is deleted.
+    """
     def __init__(
         self,
         *,
@@ -159,10 +165,11 @@ class UpsertUserRequest(_message.Message):
         name: _builtins.str | None = ...,
         image_url: _builtins.str | None = ...,
         request_id: _builtins.str = ...,
+        source_version: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_email_verified", b"_email_verified", "_image_url", b"_image_url", "_is_active", b"_is_active", "_name", b"_name", "email", b"email", "email_verified", b"email_verified", "image_url", b"image_url", "is_active", b"is_active", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_email_verified", b"_email_verified", "_image_url", b"_image_url", "_is_active", b"_is_active", "_name", b"_name", "_source_version", b"_source_version", "email", b"email", "email_verified", b"email_verified", "image_url", b"image_url", "is_active", b"is_active", "name", b"name", "source_version", b"source_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_email_verified", b"_email_verified", "_image_url", b"_image_url", "_is_active", b"_is_active", "_name", b"_name", "email", b"email", "email_verified", b"email_verified", "image_url", b"image_url", "is_active", b"is_active", "kind", b"kind", "name", b"name", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_email_verified", b"_email_verified", "_image_url", b"_image_url", "_is_active", b"_is_active", "_name", b"_name", "_source_version", b"_source_version", "email", b"email", "email_verified", b"email_verified", "image_url", b"image_url", "is_active", b"is_active", "kind", b"kind", "name", b"name", "request_id", b"request_id", "source_version", b"source_version", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
@@ -174,6 +181,8 @@ class UpsertUserRequest(_message.Message):
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__source_version: _TypeAlias = _typing.Literal["source_version"]  # noqa: Y015
+    _WhichOneofArgType__source_version: _TypeAlias = _typing.Literal["_source_version", b"_source_version"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
     @_typing.overload
@@ -184,6 +193,8 @@ class UpsertUserRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source_version) -> _WhichOneofReturnType__source_version | None: ...
 
 Global___UpsertUserRequest: _TypeAlias = UpsertUserRequest  # noqa: Y015
 
@@ -194,22 +205,34 @@ class UpsertUserResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    OUT_OF_DATE_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
     revision: _builtins.str
+    out_of_date: _builtins.bool
+    """The user has this source_version or a higher one already; nothing was changed."""
+    source_version: _builtins.int
+    """The user's latest one; unset: none."""
     @_builtins.property
-    def user(self) -> Global___User: ...
+    def user(self) -> Global___User:
+        """As it is now; unset if the call is out of date and the account was deleted."""
+
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
         created: _builtins.bool = ...,
         revision: _builtins.str = ...,
+        out_of_date: _builtins.bool = ...,
+        source_version: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_source_version", b"_source_version", "source_version", b"source_version", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "revision", b"revision", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_source_version", b"_source_version", "created", b"created", "out_of_date", b"out_of_date", "revision", b"revision", "source_version", b"source_version", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__source_version: _TypeAlias = _typing.Literal["source_version"]  # noqa: Y015
+    _WhichOneofArgType__source_version: _TypeAlias = _typing.Literal["_source_version", b"_source_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source_version) -> _WhichOneofReturnType__source_version | None: ...
 
 Global___UpsertUserResponse: _TypeAlias = UpsertUserResponse  # noqa: Y015
 

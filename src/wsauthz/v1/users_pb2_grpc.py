@@ -71,7 +71,8 @@ class UserServiceServicer:
 
     def UpsertUser(self, request, context):
         """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
-        `is_active = false` refuses the user everywhere, at once. No actor is needed.
+        `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
+        carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,7 +116,9 @@ class UserServiceServicer:
         which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
         catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
         A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
-        for an account that ranks above the actor's at the platform.
+        for an account that ranks above the actor's at the platform. The source_version stays with the bare id, so that a
+        late UpsertUser does not bring the account back. An event that deletes an account has a version of its own: give it
+        to UpsertUser with `is_active = false` first, and delete the account unless the answer is `out_of_date`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

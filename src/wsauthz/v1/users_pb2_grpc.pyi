@@ -33,7 +33,8 @@ class UserServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UserServiceAsyncStub: ...
     UpsertUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.UpsertUserRequest, _users_pb2.UpsertUserResponse]
     """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
-    `is_active = false` refuses the user everywhere, at once. No actor is needed.
+    `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
+    carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
     """
     GetUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]
     """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
@@ -57,7 +58,9 @@ class UserServiceStub:
     which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
     catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
     A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
-    for an account that ranks above the actor's at the platform.
+    for an account that ranks above the actor's at the platform. The source_version stays with the bare id, so that a
+    late UpsertUser does not bring the account back. An event that deletes an account has a version of its own: give it
+    to UpsertUser with `is_active = false` first, and delete the account unless the answer is `out_of_date`.
     """
 
 @_typing.type_check_only
@@ -65,7 +68,8 @@ class UserServiceAsyncStub(UserServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertUser: _aio.UnaryUnaryMultiCallable[_users_pb2.UpsertUserRequest, _users_pb2.UpsertUserResponse]  # type: ignore[assignment]
     """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
-    `is_active = false` refuses the user everywhere, at once. No actor is needed.
+    `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
+    carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]  # type: ignore[assignment]
     """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
@@ -89,7 +93,9 @@ class UserServiceAsyncStub(UserServiceStub):
     which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
     catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
     A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
-    for an account that ranks above the actor's at the platform.
+    for an account that ranks above the actor's at the platform. The source_version stays with the bare id, so that a
+    late UpsertUser does not bring the account back. An event that deletes an account has a version of its own: give it
+    to UpsertUser with `is_active = false` first, and delete the account unless the answer is `out_of_date`.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -100,7 +106,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_users_pb2.UpsertUserResponse, _abc.Awaitable[_users_pb2.UpsertUserResponse]]:
         """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
-        `is_active = false` refuses the user everywhere, at once. No actor is needed.
+        `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
+        carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
         """
 
     @_abc_1.abstractmethod
@@ -154,7 +161,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         which the user is the only owner go, with their workspaces; every other workspace it owns goes or passes on, as the
         catalog's on_account_deletion says; its memberships end, its invitations are revoked, its row is really deleted.
         A workspace that goes takes its descendants along, whoever owns those. Repeating it changes nothing. ROLE_CEILING
-        for an account that ranks above the actor's at the platform.
+        for an account that ranks above the actor's at the platform. The source_version stays with the bare id, so that a
+        late UpsertUser does not bring the account back. An event that deletes an account has a version of its own: give it
+        to UpsertUser with `is_active = false` first, and delete the account unless the answer is `out_of_date`.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,6 +14,7 @@ from wsauthz.store.tables.attached import (
     invite_codes,
     keys,
     module_settings,
+    user_versions,
 )
 from wsauthz.store.tables.bookkeeping import audit_entries, changes, request_ids, revision
 from wsauthz.store.tables.columns import metadata
@@ -36,6 +37,7 @@ __all__ = [
     "request_ids",
     "revision",
     "subscriptions",
+    "user_versions",
     "users",
     "workspaces",
 ]

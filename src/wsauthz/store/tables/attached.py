@@ -1,6 +1,6 @@
-"""What belongs to places besides the nouns: secrets, settings, what a tenant defines, who was where."""
+"""What belongs to nouns and has no field there: secrets, settings, what a tenant defines, visits, versions of users."""
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table
 
 from wsauthz.store.tables.columns import (
     flag,
@@ -74,6 +74,15 @@ entries = Table(
     Index("entries_workspace_id", "workspace_id"),
 )
 """When each user was last in a workspace, and the time before: outside of revisions and audit."""
+
+user_versions = Table(
+    "user_versions",
+    metadata,
+    id_text("user_id"),
+    Column("source_version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("user_id"),
+)
+"""The latest source_version of each user that has one; it outlives the user's row."""
 
 custom_roles = Table(
     "custom_roles",

@@ -9,7 +9,7 @@ from wsauthz.policy.problems import StateRefused
 from wsauthz.policy.state_file import State
 from wsauthz.store import revisions
 from wsauthz.tenancy.imports.members import import_invitations, import_memberships, import_subscriptions
-from wsauthz.tenancy.imports.people import import_organizations, import_users
+from wsauthz.tenancy.imports.people import import_organizations, import_source_versions, import_users
 from wsauthz.tenancy.imports.tree import import_workspaces, place_workspaces
 from wsauthz.tenancy.imports.work import Work
 from wsauthz.tenancy.transaction import Transaction
@@ -48,6 +48,7 @@ def import_state(
     place_workspaces(work)
     import_organizations(work)
     import_users(work)
+    import_source_versions(work)
     import_workspaces(work)
     import_subscriptions(work)
     import_memberships(work)
@@ -61,7 +62,15 @@ def import_state(
     }
     if work.codes:
         counts["invite code"] = Counts(added=len(work.codes), changed=0, unchanged=0)
+    if work.versions:
+        counts["source version"] = _versions(work)
     if any(count.added or count.changed for count in counts.values()):
         tx.changed(revisions.RELOAD)
         tx.audit("state", "", PLATFORM, after={kind: asdict(count) for kind, count in counts.items()})
     return counts
+
+
+def _versions(work: Work) -> Counts:
+    known = work.known_versions
+    changed = sum(work.versions[user] != version for user, version in known.items())
+    return Counts(added=len(work.versions) - len(known), changed=changed, unchanged=len(known) - changed)

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from wsauthz.model.organizations import Organization
 from wsauthz.model.users import User, UserKind
+from wsauthz.policy.state_fields import SOURCE_VERSION
 from wsauthz.policy.state_file import Record
 from wsauthz.store import bulk
+from wsauthz.store import users as user_rows
 from wsauthz.tenancy.imports.work import Work
 from wsauthz.tenancy.slugs import choose
 
@@ -41,7 +43,8 @@ def import_users(work: Work) -> None:
     final: list[tuple[Record, str, str | None]] = []
     for record in records:
         before = found.get(record.given["id"])
-        after = replace(before or _new_user(work, record.given["id"]), **record.given)
+        given = {name: value for name, value in record.given.items() if name != SOURCE_VERSION}
+        after = replace(before or _new_user(work, record.given["id"]), **given)
         if before is not None and after.email != before.email and "email_verified" not in record.given:
             after = replace(after, email_verified=False)
         if after.email_verified and after.email is None:
@@ -53,6 +56,27 @@ def import_users(work: Work) -> None:
         work.keep("user", before, after)
     held = bulk.holders_of_emails(work.tx.connection, {email for _, _, email in final if email is not None})
     work.settle("user", "email", final, held)
+
+
+def import_source_versions(work: Work) -> None:
+    """Take over the source_version of users and of deleted accounts; none falls below the one in the database."""
+    users, deleted = work.records("user"), work.records("deleted_user")
+    ids = [record.given["id"] for record in (*users, *deleted)]
+    known = user_rows.source_versions(work.tx.connection, ids) if ids else {}
+    for record in users:
+        identifier, version = record.given["id"], record.given.get(SOURCE_VERSION)
+        if version is not None and version < known.get(identifier, version):
+            work.refuse(record, f"{SOURCE_VERSION}: is older than {known[identifier]}, the one in the database")
+        elif version is not None:
+            work.versions[identifier] = version
+    living = {record.given["id"] for record in users}
+    living |= bulk.find(work.tx.connection, User, (record.given["id"] for record in deleted)).keys()
+    for record in deleted:
+        identifier = record.given["id"]
+        if identifier in living:
+            work.refuse(record, f"id: the user {identifier!r} exists; only DeleteAccount deletes it")
+        work.versions[identifier] = max(record.given[SOURCE_VERSION], known.get(identifier, 0))
+    work.known_versions = {identifier: known[identifier] for identifier in work.versions if identifier in known}
 
 
 def _new_organization(work: Work, record: Record, taken: set[str]) -> Organization:

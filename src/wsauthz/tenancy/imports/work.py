@@ -8,6 +8,7 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy.problems import Problem
 from wsauthz.policy.state_file import Record, State
 from wsauthz.store import bulk
+from wsauthz.store import users as user_rows
 from wsauthz.store.rows import batches
 from wsauthz.tenancy import places
 from wsauthz.tenancy.transaction import Transaction
@@ -38,6 +39,10 @@ class Work:
     """Workspace id -> the invite code it is to have from now on."""
     coded: set[str] = field(default_factory=set)
     """Those of the workspaces that have one now."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """Id of a user, or of a deleted account -> its source_version in the file."""
+    known_versions: dict[str, int] = field(default_factory=dict)
+    """The same of those that have one in the database."""
     organization_ids: set[str] = field(default_factory=set)
     """The organizations in the file."""
     organizations: dict[str, str | None] = field(default_factory=dict)
@@ -112,4 +117,6 @@ class Work:
                     put(connection, some)
                     advance(len(some))
             advance(pile.unchanged)
+        changed = {user: version for user, version in self.versions.items() if self.known_versions.get(user) != version}
+        user_rows.put_source_versions(connection, changed)
         bulk.put_codes(connection, self.codes, self.coded, now=self.tx.now)
