@@ -17,7 +17,8 @@ from bench.decision import facts_of
 from bench.measure import Rounds
 from bench.questions import Asked, answer, draw, ours
 from bench.report import Line, Section, write
-from wsauthz.policy.bundle import MODEL, Bundle, build_bundle
+from wsauthz.policy.bundle import Bundle, build_bundle
+from wsauthz.policy.bundle_directory import MODEL
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import authorization_pb2_grpc

@@ -36,5 +36,5 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for talkative in ("watchfiles", "alembic", "asyncio"):
+    for talkative in ("alembic", "asyncio"):
         logging.getLogger(talkative).setLevel(logging.WARNING)

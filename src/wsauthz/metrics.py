@@ -3,6 +3,8 @@
 Counting on the hot path is adding to plain integers; they become series when somebody scrapes. No ids in labels.
 """
 
+import asyncio
+import threading
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -10,12 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 _BUCKETS: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 """Upper bounds in seconds."""
+_LOOK_SECONDS: Final = 1.0
+
+background_ends: Final[Counter[str]] = Counter()
+"""Name -> how often a task or thread that runs in the background has ended before it was stopped; of the process."""
 
 
 class Histogram:
@@ -135,6 +141,12 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "wsauthz_audit_pending", "Audit entries that wait for the database.", value=self.audit_pending()
         )
+        ends = CounterMetricFamily(
+            "wsauthz_background_task_ends", "Background tasks that ended, and were started again.", labels=["task"]
+        )
+        for task, count in list(background_ends.items()):
+            ends.add_metric([task], count)
+        yield ends
         yield GaugeMetricFamily("wsauthz_watch_streams", "Clients that watch.", value=self.streams())
         if self.population is not None:
             yield from _population(self.population())
@@ -156,6 +168,34 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "wsauthz_schedule_failures", "Schedules that the scheduler did not take.", value=self.schedule_failures
         )
+
+
+class Scrapes:
+    """Answers scrapes over HTTP, in threads of its own."""
+
+    def __init__(self, listen: str, registry: CollectorRegistry) -> None:
+        """Listen on ``host:port`` from now on.
+
+        Raises:
+            OSError: the address is in use.
+
+        """
+        host, _, port = listen.rpartition(":")
+        self._server, self._thread = start_http_server(int(port), host, registry)
+        self.port = self._server.server_port
+
+    async def keep_answering(self) -> None:
+        """Return when the thread that accepts connections has ended; called again, it starts another one."""
+        if not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._server.serve_forever, name="scrapes", daemon=True)
+            self._thread.start()
+        while self._thread.is_alive():  # noqa: ASYNC110 - no event tells of the end of a thread
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Stop listening; blocks."""
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def _population(now: Population) -> Iterator[Metric]:

@@ -6,18 +6,18 @@ import signal
 import time
 from importlib.metadata import version
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from prometheus_client import start_http_server
 
-from wsauthz.metrics import Metrics
+from wsauthz.metrics import Metrics, Scrapes
+from wsauthz.policy.bundle_directory import fingerprint
 from wsauthz.policy.current import CurrentPolicy
+from wsauthz.replica import background
 from wsauthz.replica.following import Follower
+from wsauthz.replica.policy_files import PolicyFiles
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.retention import Retention
-from wsauthz.replica.watching import look, watch
 from wsauthz.rpc.access import AccessQueries
 from wsauthz.rpc.attempts import Attempts
 from wsauthz.rpc.audit import AuditService
@@ -65,7 +65,7 @@ class Server:
         choice.check_installed(settings.transport)
         self.settings = settings
         self.metrics = Metrics()
-        self._seen = look(settings.policy)
+        last_read = fingerprint(settings.policy)
         self.policy = CurrentPolicy(settings.policy, core_vocabulary())
         schema.ensure(settings.database_url)
         self.database = Database(settings.database_url)
@@ -73,6 +73,7 @@ class Server:
         self.replica = Replica(
             self.database, self.policy, self.metrics, scheduler, stale_seconds=settings.stale_seconds
         )
+        self._policy_files = PolicyFiles(settings.policy, last_read, self.replica.reload_policy)
         self._follower = Follower(self.replica, settings.poll_seconds)
         self._retention = Retention(self.database, self.metrics)
         self.health = Health(service_names(), lambda: self._server is not None and self.replica.ready)
@@ -86,8 +87,8 @@ class Server:
             write_share=settings.write_share,
         )
         self._server: grpc.aio.Server | None = None
-        self._watching: list[asyncio.Task[None]] = []
-        self._scrapes: WSGIServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._scrapes: Scrapes | None = None
 
     async def start(self) -> None:
         """Load the facts, follow the database and the bundle directory, and serve.
@@ -103,10 +104,10 @@ class Server:
         self._wrapper.auditor.start()
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
-        self._watching.append(asyncio.create_task(watch(self.settings.policy, self._seen, self.replica.reload_policy)))
+        self._tasks.append(background.keep_running("policy_files", self._policy_files.follow))
         if self.settings.metrics_listen:
-            metrics_host, _, metrics_port = self.settings.metrics_listen.rpartition(":")
-            self._scrapes, _ = start_http_server(int(metrics_port), metrics_host, self.metrics.registry)
+            self._scrapes = Scrapes(self.settings.metrics_listen, self.metrics.registry)
+            self._tasks.append(background.keep_running("scrapes", self._scrapes.keep_answering))
         server = choice.make_server(self.settings.transport)
         self._register(server)
         try:
@@ -118,7 +119,7 @@ class Server:
         self.address = self.settings.listen if self.settings.listen.startswith("unix:") else f"{host}:{port}"
         await server.start()
         self._server = server
-        self._watching.append(asyncio.create_task(self.health.keep_looking()))
+        self._tasks.append(background.keep_running("health", self.health.keep_looking))
         _log.warning("no keys are configured: every caller that reaches this address is trusted to name any actor")
         _log.info(
             "serving",
@@ -144,9 +145,7 @@ class Server:
         self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:
             await self._server.stop(self.settings.drain_seconds)
-        for task in self._watching:
-            task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await background.stop(*self._tasks)
         await self._retention.stop()
         await self._follower.stop()
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
@@ -154,8 +153,7 @@ class Server:
         await self._wrapper.auditor.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.replica.watchers.close)
         if self._scrapes is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._scrapes.shutdown)
-            self._scrapes.server_close()
+            await asyncio.get_running_loop().run_in_executor(None, self._scrapes.close)
         self.database.close()
         if self._server is not None:
             _log.info("stopped")

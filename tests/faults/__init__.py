@@ -4,7 +4,7 @@
 - the database gone, slow, held up: test_outage.py; a server stopped and continued: test_stopped_process.py
 - a standby promoted, a dump restored: test_failover.py
 - notifications lost, a connection that hears nothing any more: test_propagation.py
-- a bundle half-written, broken, empty, gone: tests/rpc/test_policy.py, tests/review/test_watching.py
+- a bundle half-written, broken, empty, gone: tests/rpc/test_policy.py, tests/replica/test_policy_files.py
 - ten times the load: bench/overload.py, test_clients.py; the budget of writes and refusals: tests/rpc/test_budget.py
 - idle and slow connections, too many of them, callers that go away: test_clients.py; messages, metadata and streams
   that are too large or too many: tests/transport/test_servers.py

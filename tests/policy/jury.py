@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from tests.policy.mutants import Mutant
 from wsauthz.model.places import PLATFORM, PlaceKey, State
-from wsauthz.policy.bundle import TESTS, Bundle, read_bundle
+from wsauthz.policy.bundle import Bundle, read_bundle
+from wsauthz.policy.bundle_directory import TESTS
 from wsauthz.policy.rules import RuleTable
 from wsauthz.policy.rules_reader import FILE, read_rules
 from wsauthz.policy.ruleset import Ruleset

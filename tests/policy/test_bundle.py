@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.policy.bundle_files import CATALOG, CORE, FILES, MODEL, POLICY, bundle
-from wsauthz.policy.bundle import MAX_BYTES, BundleRefused, build_bundle, read_bundle
+from wsauthz.policy.bundle import BundleRefused, build_bundle, read_bundle
+from wsauthz.policy.bundle_directory import MAX_BYTES
 from wsauthz.policy.model_conf import check_model
 
 

@@ -46,7 +46,7 @@ class Metered(Tenants):
         """Return the exposition."""
         scrapes = self.server.server._scrapes
         assert scrapes is not None
-        with urllib.request.urlopen(f"http://127.0.0.1:{scrapes.server_port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{scrapes.port}/metrics", timeout=10) as answer:
             found: str = answer.read().decode()
         return found
 

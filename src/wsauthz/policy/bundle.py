@@ -6,24 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wsauthz.policy import catalog_reader, model_conf, rules_reader, scenario_reader
+from wsauthz.policy import catalog_reader, model_conf, rules_reader
+from wsauthz.policy.bundle_directory import FILES, MAX_BYTES, MODEL, ROUTES, TESTS, read_files
 from wsauthz.policy.catalog import Catalog, CoreVocabulary
 from wsauthz.policy.problems import BundleRefused, Problem
 from wsauthz.policy.ruleset import Ruleset
 
 __all__ = ["Bundle", "BundleRefused", "build_bundle", "read_bundle"]
 
-MODEL: Final = model_conf.FILE
-TESTS: Final = scenario_reader.FILE
-ROUTES: Final = "routes.yaml"
-FILES: Final = (catalog_reader.FILE, rules_reader.FILE, TESTS, ROUTES)
-"""What a bundle's directory may hold; model.conf stands beside the directories, one for all."""
-
-MAX_BYTES: Final = 1 << 20
-"""The most a file of a bundle may have."""
-
 _OPTIONAL: Final = frozenset({TESTS, ROUTES})
-_POLICY_SUFFIXES: Final = frozenset({".conf", ".csv", ".toml", ".yaml", ".yml"})
 _VERSION_LENGTH: Final = 12
 
 
@@ -42,10 +33,10 @@ def read_bundle(directory: Path, core: CoreVocabulary) -> Bundle:
     """Return the bundle in a directory, with the model.conf beside it; does not run tests.yaml.
 
     Raises:
-        BundleRefused: a file is missing, unknown, too large, unreadable or wrong.
+        BundleRefused: a file is missing, unknown, too large, unreadable or wrong, or see ``read_files``.
 
     """
-    files, problems = _read_files(directory)
+    files, problems = read_files(directory)
     try:
         bundle = build_bundle(files, core)
     except BundleRefused as refused:
@@ -86,42 +77,6 @@ def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
     if table is None or problems:
         raise BundleRefused(problems)
     return Bundle(catalog=catalog, rules=Ruleset(catalog, table), version=_version(files), files=dict(files))
-
-
-def _read_files(directory: Path) -> tuple[dict[str, str], list[Problem]]:
-    files: dict[str, str] = {}
-    problems: list[Problem] = []
-    try:
-        paths = sorted(directory.iterdir())
-    except OSError as error:
-        return files, [Problem(file=directory.name, line=0, text=f"cannot be read: {error.strerror}")]
-    for path in paths:
-        if path.name.startswith(".") or path.suffix not in _POLICY_SUFFIXES:
-            continue  # notes, and what editors and mounted volumes leave behind
-        if path.name == MODEL:
-            problems.append(Problem(file=path.name, line=0, text="belongs beside the bundle's directory, not inside"))
-        elif path.name not in FILES:
-            problems.append(Problem(file=path.name, line=0, text="is not a file of a policy bundle"))
-        else:
-            _read_file(path, files, problems)
-    model = directory.absolute().parent / MODEL
-    if model.is_file():
-        _read_file(model, files, problems)
-    return files, problems
-
-
-def _read_file(path: Path, files: dict[str, str], problems: list[Problem]) -> None:
-    if not path.is_file():
-        problems.append(Problem(file=path.name, line=0, text="is not a file"))
-        return
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        files[path.name] = content.decode("utf-8")
-    except OSError as error:
-        problems.append(Problem(file=path.name, line=0, text=f"cannot be read: {error.strerror}"))
-    except UnicodeDecodeError:
-        problems.append(Problem(file=path.name, line=0, text="is not UTF-8"))
 
 
 def _version(files: Mapping[str, str]) -> str:

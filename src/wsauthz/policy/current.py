@@ -18,6 +18,8 @@ class Reload:
     changed: bool
     problems: tuple[str, ...]
     """Why the files were refused; empty: they are in force."""
+    may_pass: bool = False
+    """They were refused, and reading the same files again may succeed."""
 
 
 class CurrentPolicy:
@@ -42,7 +44,8 @@ class CurrentPolicy:
         try:
             bundle = load(self.directory, self.core)
         except BundleRefused as refused:
-            return Reload(bundle=self.bundle, changed=False, problems=tuple(map(str, refused.problems)))
+            problems = tuple(map(str, refused.problems))
+            return Reload(bundle=self.bundle, changed=False, problems=problems, may_pass=refused.may_pass)
         return Reload(bundle=bundle, changed=bundle.version != self.bundle.version, problems=())
 
     def put(self, reload: Reload) -> None:

@@ -24,8 +24,10 @@ class Mistake(Exception):
 class BundleRefused(Exception):
     """A policy bundle that must not be used; ``str()`` has one problem a line."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, may_pass: bool = False) -> None:
         self.problems = tuple(problems)
+        self.may_pass = may_pass
+        """Reading the same files again may succeed."""
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy import rules_reader
-from wsauthz.policy.bundle import TESTS, Bundle
+from wsauthz.policy.bundle import Bundle
+from wsauthz.policy.bundle_directory import TESTS
 from wsauthz.policy.decision import Decision, allowing, decide
 from wsauthz.policy.explain import matched
 from wsauthz.policy.facts import Facts

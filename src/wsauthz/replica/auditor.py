@@ -9,6 +9,7 @@ from typing import Final
 
 from wsauthz.model.errors import Unavailable
 from wsauthz.model.targets import Target
+from wsauthz.replica import background
 from wsauthz.replica.rejections import Rejections
 from wsauthz.replica.replica import Replica
 from wsauthz.store import audit
@@ -49,7 +50,7 @@ class Auditor:
 
     def start(self) -> None:
         """Write what is recorded from now on."""
-        self._task = asyncio.create_task(self._run())
+        self._task = background.keep_running("audit", self._run, self._stopping.is_set)
 
     async def stop(self) -> None:
         """Write what is left, counts included; entries that the database does not take are logged instead."""

@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from wsauthz.model.errors import RevisionUnknown, Unavailable
+from wsauthz.replica import background
 from wsauthz.replica.replica import Replica
 from wsauthz.store.notices import Deaf
 from wsauthz.store.revisions import parse_token
@@ -15,7 +16,6 @@ from wsauthz.store.revisions import parse_token
 _log = logging.getLogger(__name__)
 
 _LISTEN_AGAIN_SECONDS: Final = 1.0
-_CANCEL_AGAIN_SECONDS: Final = 3.0
 _OWN_SECONDS: Final = 0.1
 """In which a write that was committed here is applied here."""
 _LEAST_SECONDS: Final = 0.01
@@ -39,18 +39,13 @@ class Follower:
     def start(self) -> None:
         """Follow from now on; facts are changed on the running loop."""
         self._replica.loop.adopt()
-        self._tasks.append(asyncio.create_task(self._poll()))
+        self._tasks.append(background.keep_running("poll", self._poll))
         if not self._replica.database.is_sqlite:
-            self._tasks.append(asyncio.create_task(self._listen()))
+            self._tasks.append(background.keep_running("listen", self._listen))
 
     async def stop(self) -> None:
         """Stop following, once a poll that is under way has ended and given its connection back."""
-        running = set(self._tasks)
-        while running:
-            for task in running:
-                task.cancel()
-            # Again and again, because the driver may forget a cancellation that comes together with a notification.
-            _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_SECONDS)
+        await background.stop(*self._tasks)
         # Not on the loop: the poll hops to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 

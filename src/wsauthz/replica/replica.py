@@ -202,17 +202,18 @@ class Replica:
     def reload_policy(self) -> Reload:
         """Read the bundle directory again, in this worker thread, and put in force what is good."""
         with self._reading_policy:
+            known = self.policy.problems
             reload = self.policy.read()
             self.loop.call(lambda: self.policy.put(reload))
         result = "refused" if reload.problems else "changed" if reload.changed else "unchanged"
         self.metrics.reloads[result] += 1
-        if reload.problems:
+        if not reload.problems:
+            self.metrics.reloaded_at = self.policy.loaded_at
+            _log.info("the bundle was read", extra={"version": reload.bundle.version, "changed": reload.changed})
+        elif not reload.may_pass or reload.problems != known:  # those that may pass are met again every two seconds
             _log.error(
                 "the bundle was refused; the last good one stays", extra={"problems": list(reload.problems)[:20]}
             )
-        else:
-            self.metrics.reloaded_at = self.policy.loaded_at
-            _log.info("the bundle was read", extra={"version": reload.bundle.version, "changed": reload.changed})
         return reload
 
     def population(self) -> Population:

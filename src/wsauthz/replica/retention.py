@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from wsauthz.metrics import Metrics
+from wsauthz.replica import background
 from wsauthz.store import request_ids, revisions
 from wsauthz.store.database import Connection, Database
 
@@ -37,14 +38,13 @@ class Retention:
 
     def start(self) -> None:
         """Prune from now on, for the first time after a while."""
-        self._pruning = asyncio.create_task(self._prune())
+        self._pruning = background.keep_running("prune", self._prune)
 
     async def stop(self) -> None:
         """Prune no more, once the transaction that is under way has ended."""
         self._stopping = True
         if self._pruning is not None:
-            self._pruning.cancel()
-            await asyncio.gather(self._pruning, return_exceptions=True)
+            await background.stop(self._pruning)
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
 

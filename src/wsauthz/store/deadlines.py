@@ -5,6 +5,7 @@ that goes on acknowledging defeats both. Here every statement, COMMIT and ROLLBA
 off; a thread that looks ten times a second shuts such a socket down, and whoever waits on it gets an error at once.
 """
 
+import logging
 import math
 import os
 import select
@@ -15,6 +16,10 @@ from contextlib import suppress
 from typing import Any, Final, Self
 
 import psycopg
+
+from wsauthz import metrics
+
+_log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.1
 _SECONDS_FOR_A_ROW: Final = 0.001
@@ -91,21 +96,33 @@ class Watchdog:
         with self._lock:
             self._watches.add(connection.watch)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
-                self._thread.start()
+                metrics.background_ends["deadlines"] += 0
+                thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                thread.start()
+                self._thread = thread  # only now: where no thread can be started, the next connection tries again
 
     def _run(self) -> None:
         while True:
             time.sleep(_LOOK_SECONDS)
-            now = time.monotonic()
-            with self._lock:
-                self._watches = {watch for watch in self._watches if not watch.closed}
-                if not self._watches:
-                    self._thread = None
+            try:
+                if not self._cut_late():
                     return
-                late = [watch for watch in self._watches if watch.cut_at <= now]
-            for watch in late:
-                watch.cut()
+            except Exception:  # noqa: BLE001 - without this thread nothing would ever be cut off again
+                metrics.background_ends["deadlines"] += 1
+                _log.exception("cutting connections off failed; it goes on")
+
+    def _cut_late(self) -> bool:
+        """Cut off what is late; tell whether there is anything to watch."""
+        now = time.monotonic()
+        with self._lock:
+            self._watches = {watch for watch in self._watches if not watch.closed}
+            if not self._watches:
+                self._thread = None
+                return False
+            late = [watch for watch in self._watches if watch.cut_at <= now]
+        for watch in late:
+            watch.cut()
+        return True
 
 
 class WatchedCursor(psycopg.Cursor[Any]):
