@@ -37,7 +37,12 @@ class Ground(Holdings):
         return found | ({"INVALID_ARGUMENT"} if limited and self.is_owner_like(terms.role) else set())
 
     def give(self, giver: str, place: PlaceKey, terms: Terms) -> Reasons:
-        """Return whether it is more than the giver holds, in some module: rank, or a permission."""
+        """Return whether it is more than the giver holds, in some module and at some moment: rank, or a permission."""
+        moments = [self, *self.later(giver, place, terms.expires_at)]
+        return set().union(*(moment.give_now(giver, place, terms) for moment in moments))
+
+    def give_now(self, giver: str, place: PlaceKey, terms: Terms) -> Reasons:
+        """Return the same for this moment alone."""
         wanted = self.role_rank(terms.role)
         for module in (UNLISTED,) if terms.modules is None else ("core", *terms.modules):
             held = self.held(giver, place, module)
@@ -46,6 +51,12 @@ class Ground(Holdings):
             if not all(self.gives_permission(held, permission, place[0]) for permission in terms.permissions):
                 return {CEILING}
         return set()
+
+    def lasting(self, actor: str, place: PlaceKey, question: str, module: str = "") -> Reasons:
+        """Return whether what the rules allow somebody ends some time; it would make an owner, who never does."""
+        resource, _, action = question.partition(" ")
+        later = (each.ask(actor, place, resource, action, module) for each in self.later(actor, place))
+        return set() if all(answer.allowed for answer in later) else {CEILING}
 
     def touch(self, actor: str, place: PlaceKey, user: str) -> Reasons:
         """Return whether the member is above the actor; its own role counts even while it is switched off."""
@@ -150,9 +161,9 @@ class Ground(Holdings):
         return self._shut_out(place, user) if self.is_active(user) else {"USER_INACTIVE"}
 
     def handing_out(self, actor: str, place: PlaceKey, question: str) -> Reasons:
-        """Return why somebody may not have a code that lets others in with the default role."""
+        """Return why somebody may not have a code that lets others in with the default role, for however long."""
         default = Terms(self.catalog["defaults"]["workspace"])
-        return self.by_rule(actor, question, place) or self.give(actor, place, default)
+        return self.by_rule(actor, question, place) or self.give_now(actor, place, default)
 
     def joining(self, actor: str, place: PlaceKey) -> Reasons:
         """Return why a code does not let somebody in."""
@@ -178,6 +189,10 @@ class Ground(Holdings):
         row = self.row(user, place)
         if actor != owner and not self.is_platform(actor):
             found.add("PERMISSION_DENIED")
+        elif any(actor != owner and not each.is_platform(actor) for each in self.later(actor, place)):
+            found.add(CEILING)
+        else:
+            found |= self.lasting(actor, place, "workspace transfer")
         if user == owner:
             found.add("ALREADY_OWNER")
         elif row is None or not counts(row, self.case.now) or not self.is_active(user):
@@ -188,11 +203,13 @@ class Ground(Holdings):
         """Return why somebody may not create a child with the modules."""
         if refused := self.by_rule(actor, "workspace create_child", place):
             return refused
-        found = self.closed(place)
+        found = self.closed(place) | self.lasting(actor, place, "workspace create_child")
         for module in modules or ():
             if any(module not in own(self.case.state, above).get("modules", [module]) for above in self.path(place)):
                 found.add("MODULE_NOT_IN_PARENT")
-            elif not self.ask(actor, place, "workspace", "create_child", module).allowed:
+            elif self.ask(actor, place, "workspace", "create_child", module).allowed:
+                found |= self.lasting(actor, place, "workspace create_child", module)
+            else:
                 found.add(CEILING)
         return found
 
@@ -200,7 +217,8 @@ class Ground(Holdings):
         """Return why somebody may not create a workspace in an organization; a foreign one is as an unknown one."""
         if refused := self.by_rule(actor, "workspace create", place):
             return {"NOT_ORG_MEMBER"} if refused == {"ORGANIZATION_NOT_FOUND"} else refused
-        return self.closed(place) if self.row(actor, place) else {"NOT_ORG_MEMBER"}
+        found = self.closed(place) | self.lasting(actor, place, "workspace create")
+        return found if self.row(actor, place) else {"NOT_ORG_MEMBER"}
 
     def _given(self, actor: str, place: PlaceKey, old: Terms, new: Terms) -> Reasons:
         """Return whether a change gives more than the actor holds."""

@@ -5,7 +5,7 @@ Ranks come from catalog.toml and the ``g`` rows of policy.csv. Imports neither C
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from tests.oracle.plain_reading import Answer, answer
 from tests.oracle.plain_rules import closure, nodes
@@ -27,6 +27,7 @@ class Holdings:
         self._ranks: dict[str, int] = {}
         self._answers: dict[Question, Answer] = {}
         self._alone: dict[str, Case] = {}
+        self._later: dict[float, Self] = {}
 
     # --- who holds what -----------------------------------------------------------------------------------------------
 
@@ -114,6 +115,14 @@ class Holdings:
             own_rows = {key: row for key, row in self.case.state.memberships.items() if key[1] == user}
             self._alone[user] = self.case._replace(state=replace(self.case.state, memberships=own_rows))
         return self._alone[user]
+
+    def later(self, user: str, place: PlaceKey, until: float | None = None) -> list[Self]:
+        """Return how things are each time that something expires which a user holds, before ``until``; None: ever."""
+        expiries = {(self.row(user, above) or {}).get("expires_at") for above in self.path(place)}
+        ends = {end for end in expiries if end is not None and self.case.now < end and (until is None or end < until)}
+        for end in ends - self._later.keys():
+            self._later[end] = type(self)(self.case._replace(now=end))
+        return [self._later[end] for end in ends]
 
     def path(self, place: PlaceKey) -> list[PlaceKey]:
         return path(self.case.state, place)

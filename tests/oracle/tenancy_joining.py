@@ -22,7 +22,7 @@ def why_not_invite(model: Tenancy, actor: str, place: PlaceKey, email: str, term
     said = {"modules": None, "expires_at": None, **terms}
     reasons = why_not_say(model, place, said)
     if not reasons:
-        reasons = above_ceiling(model, actor, place, terms["role"], modules=terms["modules"])
+        reasons = above_ceiling(model, actor, place, terms["role"], modules=terms["modules"], until=None)
     member = [user for user, row in model.users.items() if row["email"] == email and row["email_verified"]]
     row = model.member(place, member[0]) if member else None
     if row is not None and not model.is_expired(row):

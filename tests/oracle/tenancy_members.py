@@ -10,6 +10,7 @@ from tests.oracle.tenancy_model import Reasons, Tenancy
 from tests.oracle.tenancy_rights import (
     above_ceiling,
     acts_as_platform,
+    ends,
     is_deactivated,
     is_pending,
     refused,
@@ -25,10 +26,11 @@ NOBODY: Final = "nobody"
 
 def why_not_offer(model: Tenancy, actor: str, place: PlaceKey, terms: Mapping[str, Any]) -> Reasons:
     """Return why nobody can be added with these terms."""
+    given = {"permissions": terms["permissions"], "modules": terms["modules"], "until": terms["expires_at"]}
     return refused(model, actor, "member/add", place) or (
         why_not_say(model, place, terms)
         | model.has_room_for(place)
-        | above_ceiling(model, actor, place, terms["role"], permissions=terms["permissions"], modules=terms["modules"])
+        | above_ceiling(model, actor, place, terms["role"], **given)
     )
 
 
@@ -127,7 +129,8 @@ def _above_what_is_given(
     is_raised = new["role"] != old["role"] and model.rank_of(new["role"]) >= model.rank_of(old["role"])
     if not (gets_all or given or is_raised):
         return set()
-    return above_ceiling(model, actor, place, new["role"], permissions=given, modules=new["modules"])
+    until = new["expires_at"]
+    return above_ceiling(model, actor, place, new["role"], permissions=given, modules=new["modules"], until=until)
 
 
 def _limits(values: Mapping[str, Any]) -> bool:
@@ -243,6 +246,7 @@ def why_not_transfer(model: Tenancy, actor: str, place: PlaceKey, user: str) -> 
     owner = model.owner(place) or ""
     if actor != owner and not acts_as_platform(model, actor, place, owner):
         reasons.add("ROLE_INSUFFICIENT")
+    reasons |= ends(model, actor, place, "workspace/transfer")
     if user == owner:
         reasons.add("ALREADY_OWNER")
     row = model.member(place, user)

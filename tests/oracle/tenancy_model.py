@@ -43,18 +43,28 @@ class Tenancy(State):
         """What is the case now."""
         return Case(self, self.policy, time.time())
 
-    def ask(self, user: str, place: PlaceKey, question: str, *, module: str = "") -> Answer:
+    def at(self, now: float | None) -> Case:
+        """Return what will be the case at a time, if nothing but time changes; None: now."""
+        return self.case if now is None else Case(self, self.policy, now)
+
+    def ask(self, user: str, place: PlaceKey, question: str, *, module: str = "", now: float | None = None) -> Answer:
         """Return the plain reading's answer to a question such as "member/add"."""
         resource, _, action = question.rpartition("/")
-        return answer(self.case, Question(user, place, resource, action, module))
+        return answer(self.at(now), Question(user, place, resource, action, module))
 
-    def may(self, user: str, place: PlaceKey, question: str) -> bool:
+    def may(self, user: str, place: PlaceKey, question: str, *, now: float | None = None) -> bool:
         """Tell whether it is allowed."""
-        return self.ask(user, place, question).allowed
+        return self.ask(user, place, question, now=now).allowed
 
-    def nodes(self, user: str, place: PlaceKey, module: str | None = None) -> set[str]:
+    def nodes(self, user: str, place: PlaceKey, module: str | None = None, *, now: float | None = None) -> set[str]:
         """Return the roles and permissions that somebody holds in a place."""
-        return nodes(self.case, user, place, module)
+        return nodes(self.at(now), user, place, module)
+
+    def later(self, user: str, place: PlaceKey, until: float | None = None) -> list[float]:
+        """Return the times before ``until`` at which something expires that somebody holds; None: ever."""
+        rows = [self.member(above, user) for above in path(self, place)]
+        ends = [row["expires_at"] for row in rows if row is not None and row["expires_at"] is not None]
+        return [end for end in ends if time.time() < end and (until is None or end < until)]
 
     def rank(self, held: Iterable[str]) -> int:
         """Return the highest rank among roles; -1 without any."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.oracle.plain_state import PLATFORM, PlaceKey, has_module, own, path, subscription
 from tests.oracle.tenancy_model import Reasons, Tenancy, above
-from tests.oracle.tenancy_rights import refused
+from tests.oracle.tenancy_rights import ends, refused
 
 MOST_DEEP = 16
 
@@ -70,6 +70,7 @@ def why_not_workspace(model: Tenancy, actor: str, organization: str | None, slug
     if reasons:
         return reasons
     reasons = model.has_room_for(roof) | slug_taken(_siblings(model, organization), slug)
+    reasons |= ends(model, actor, roof, "workspace/create")
     return reasons if model.member(roof, actor) is not None else reasons | {"NOT_ORG_MEMBER"}
 
 
@@ -77,7 +78,7 @@ def why_not_child(model: Tenancy, actor: str, parent: PlaceKey, slug: str, modul
     """Return why CreateChildWorkspace is refused."""
     if reasons := refused(model, actor, "workspace/create_child", parent):
         return reasons
-    reasons = model.has_room_for(parent)
+    reasons = model.has_room_for(parent) | ends(model, actor, parent, "workspace/create_child")
     if sum(kind == "workspace" for kind, _ in path(model, parent)) >= MOST_DEEP:
         reasons.add("LIMIT_REACHED")
     roof = model.roof(parent)
@@ -85,7 +86,7 @@ def why_not_child(model: Tenancy, actor: str, parent: PlaceKey, slug: str, modul
         reasons |= slug_taken(_siblings(model, roof[1]), slug)
     if modules is not None:
         reasons |= why_not_modules(model, parent, parent, modules)
-        if not all(model.ask(actor, parent, "workspace/create_child", module=module).allowed for module in modules):
+        if not all(_keeps(model, actor, parent, module) for module in modules):
             reasons.add("ROLE_CEILING")
     return reasons
 
@@ -93,7 +94,13 @@ def why_not_child(model: Tenancy, actor: str, parent: PlaceKey, slug: str, modul
 def child_modules(model: Tenancy, actor: str, parent: PlaceKey) -> list[str]:
     """Return the modules of a child for which none are named: the parent's in which the creator may create one."""
     modules = model.policy.catalog.get("modules", {})
-    return [module for module in modules if model.ask(actor, parent, "workspace/create_child", module=module).allowed]
+    return [module for module in modules if _keeps(model, actor, parent, module)]
+
+
+def _keeps(model: Tenancy, actor: str, parent: PlaceKey, module: str) -> bool:
+    """Tell whether the creator may create a child with the module, now and ever after."""
+    moments = (None, *model.later(actor, parent))
+    return all(model.ask(actor, parent, "workspace/create_child", module=module, now=now).allowed for now in moments)
 
 
 def create_workspace(model: Tenancy, actor: str, values: Mapping[str, Any]) -> None:

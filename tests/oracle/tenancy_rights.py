@@ -46,15 +46,24 @@ def above_ceiling(
     *,
     permissions: Iterable[str] = (),
     modules: Iterable[str] | None,
+    until: float | None,
 ) -> Reasons:
-    """Return the refusal if the giver does not hold as much as this, in each of the modules."""
-    for module in (NOWHERE,) if modules is None else ("core", *modules):
-        held = model.nodes(giver, place, module)
-        if model.rank(held) < model.rank_of(role):
-            return {"ROLE_CEILING"}
-        if not all(may_give(model, held, place, permission) for permission in permissions):
-            return {"ROLE_CEILING"}
+    """Return the refusal if the giver does not hold as much as this, in each of the modules and until it expires."""
+    listed, named = [*permissions], (NOWHERE,) if modules is None else ("core", *modules)
+    for now in (None, *model.later(giver, place, until)):
+        for module in named:
+            held = model.nodes(giver, place, module, now=now)
+            if model.rank(held) < model.rank_of(role):
+                return {"ROLE_CEILING"}
+            if not all(may_give(model, held, place, permission) for permission in listed):
+                return {"ROLE_CEILING"}
     return set()
+
+
+def ends(model: Tenancy, actor: str, place: PlaceKey, question: str) -> Reasons:
+    """Return the refusal if the actor's right to make somebody an owner expires some time."""
+    lasts = all(model.may(actor, place, question, now=end) for end in model.later(actor, place))
+    return set() if lasts else {"ROLE_CEILING"}
 
 
 def may_give(model: Tenancy, held: set[str], place: PlaceKey, permission: str) -> bool:
@@ -91,7 +100,7 @@ def could_send(model: Tenancy, invitation: Mapping[str, Any]) -> bool:
     for row, _ in before:
         row.update({"is_active": True, "is_suspended": False})
     try:
-        ceiling = above_ceiling(model, sender, place, invitation["role"], modules=invitation["modules"])
+        ceiling = above_ceiling(model, sender, place, invitation["role"], modules=invitation["modules"], until=None)
         return model.may(sender, place, "invitation/create") and not ceiling
     finally:
         for row, values in before:

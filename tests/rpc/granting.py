@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from tests.rpc.casts import World
 from tests.rpc.moves import WAYS, Move
-from tests.rpc.people import ROOMS, assignable, lowest
+from tests.rpc.people import ROOMS, SOME_DAY, assignable, lowest
 
 NEWCOMER: Final = ""
-SOON: Final = datetime.now(UTC) + timedelta(days=1)
+SOON: Final = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+WITH_IT: Final = datetime.fromisoformat(SOME_DAY)
+"""When what temporary people hold expires, and so the latest expiry that they may give."""
+AFTER_IT: Final = WITH_IT + timedelta(seconds=1)
 UNABLE: Final = 3
 """Attempts of each kind by somebody whom the rules refuse whatever it is."""
 
@@ -82,8 +85,11 @@ def _terms(world: World, kind: str) -> Iterator[dict[str, Any]]:
         for names in _module_lists(world):
             yield {"role": low, "permissions": (name,), "modules": names}
     yield {"role": low, "permissions": tuple(permissions)}
-    for role in {roles[0], low}:
-        yield {"role": role, "expires_at": SOON.timestamp()}
+    for role in (roles[0], low):
+        for end in (SOON, WITH_IT, AFTER_IT):
+            yield {"role": role, "expires_at": end.timestamp()}
+    for name in permissions:
+        yield {"role": low, "permissions": (name,), "expires_at": WITH_IT.timestamp()}
 
 
 def _module_lists(world: World) -> list[tuple[str, ...]]:
@@ -133,7 +139,10 @@ def _changes(world: World, old: Mapping[str, Any], kind: str) -> Iterator[dict[s
     for names in (None, *_module_lists(world)):
         yield {"modules": names}
     yield {"is_active": not old["is_active"]}
-    yield {"expires_at": SOON.timestamp()}
+    for end in (SOON, WITH_IT, AFTER_IT):
+        yield {"expires_at": end.timestamp()}
+        for role in roles[:2]:
+            yield {"role": role, "expires_at": end.timestamp()}
     yield {"expires_at": None}
     yield {"role": roles[-1], "permissions": permissions}
     yield {"role": roles[0], "is_active": True, "modules": None, "expires_at": None}

@@ -96,7 +96,9 @@ def _in_organization(person: Person, default: str) -> Person:
 def _holders(rules: Policy) -> Iterator[tuple[str, Person]]:
     """Yield every role in every place."""
     for role in assignable(rules, "platform"):
-        yield f"platform-{role}", Person(seats=(Seat(room="platform", role=role),))
+        seat = Seat(room="platform", role=role)
+        yield f"platform-{role}", Person(seats=(seat,))
+        yield f"platform-{role}-until", Person(seats=(replace(seat, expires_at=SOME_DAY),))
     for role in assignable(rules, "organization"):
         yield f"organization-{role}", Person(seats=(Seat(room="organization", role=role),))
     for role in assignable(rules, "workspace"):
@@ -124,6 +126,7 @@ def _limited(rules: Policy) -> Iterator[tuple[str, Person]]:
         yield f"organization-{default}+{name}-above", Person(seats=(seat, Seat(room="workspace", role=high)))
         yield f"parent-{low}+{name}", Person(seats=(Seat(room="parent", role=low, permissions=(name,)),))
         yield f"workspace-{low}+{name}-first", Person(seats=(replace(here, permissions=(name,), modules=first),))
+        yield f"workspace-{low}+{name}-until", Person(seats=(replace(here, permissions=(name,), expires_at=SOME_DAY),))
     yield f"workspace-{low}+all", Person(seats=(replace(here, permissions=permissions),))
     for role in (high, low):
         seat = replace(here, role=role)
@@ -135,6 +138,12 @@ def _limited(rules: Policy) -> Iterator[tuple[str, Person]]:
     above = Seat(room="parent", role=high)
     yield f"workspace-{high}-gone", Person(seats=(replace(here, role=high),), is_active=False)
     yield "parent-first-and-low", Person(seats=(replace(above, modules=first), here))
+    yield "parent-until", Person(seats=(replace(above, expires_at=SOME_DAY),))
+    yield "parent-until-and-low", Person(seats=(replace(above, expires_at=SOME_DAY), here))
+    yield (
+        "parent-until-and-first",
+        Person(seats=(replace(above, expires_at=SOME_DAY), replace(here, role=high, modules=first))),
+    )
     yield "parent-and-low", Person(seats=(above, here))
     yield "parent-and-low-off", Person(seats=(above, replace(here, is_active=False)))
     yield "parent-and-low-late", Person(seats=(above, replace(here, expires_at=LONG_AGO)))
@@ -142,6 +151,8 @@ def _limited(rules: Policy) -> Iterator[tuple[str, Person]]:
         if not rules.catalog["roles"][role].get("owner_like", False):
             seat = Seat(room="organization", role=role, modules=first)
             yield f"organization-{role}-first", Person(seats=(seat,))
+            seat = Seat(room="organization", role=role, permissions=permissions, expires_at=SOME_DAY)
+            yield f"organization-{role}-until", Person(seats=(seat,))
 
 
 def is_an_owner(rules: Policy, person: Person) -> bool:

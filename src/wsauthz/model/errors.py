@@ -27,6 +27,8 @@ Refused
 └── Unavailable
 """
 
+from datetime import datetime
+
 from wsauthz.model.targets import Target
 
 _MOST_SHOWN = 64
@@ -428,12 +430,14 @@ class Denied(PermissionDenied):
 
 
 class RoleCeiling(PermissionDenied):
-    """Nobody grants more than they hold, nor touches a member above them."""
+    """Nobody grants more than they hold, or for longer than they hold it, nor touches a member above them."""
 
     reason = "ROLE_CEILING"
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, latest: datetime | None = None) -> None:
         super().__init__(sentence)
+        self.latest = latest
+        """The latest expiry that would be allowed, where the time is the only problem."""
 
 
 class InvitationEmailMismatch(PermissionDenied):

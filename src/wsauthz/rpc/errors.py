@@ -46,7 +46,10 @@ def entry(error: errors.Refused) -> tuple[grpc.StatusCode, str]:
 def status(error: errors.Refused) -> status_pb2.Status:
     """Return the error as callers get it: code, sentence, ErrorInfo, and what else fits."""
     code, kind = entry(error)
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata={"kind": kind} if kind else {})
+    metadata = {"kind": kind} if kind else {}
+    if isinstance(error, errors.RoleCeiling) and error.latest is not None:
+        metadata["latest_expires_at"] = error.latest.isoformat().replace("+00:00", "Z")
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     details: list[Message] = [info]
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))

@@ -17,7 +17,7 @@ from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.tenancy import membership_terms
-from wsauthz.tenancy.ceiling import check_grant
+from wsauthz.tenancy.ceiling import NEVER, check_grant
 from wsauthz.tenancy.transaction import Transaction
 
 _OPEN = {"is_active": True, "is_suspended": False}
@@ -64,7 +64,8 @@ def _could_send(facts: Facts, rules: Ruleset, now: datetime, invitation: Invitat
     offer: dict[str, Any] = {"role": invitation.role, "modules": invitation.modules}
     try:
         membership_terms.check_new(rules.catalog, now, "workspace", offer)
-        check_grant(facts, rules, seconds, giver=sender, at=facts.places[place], permissions=(), **offer)
+        at = facts.places[place]
+        check_grant(facts, rules, seconds, giver=sender, at=at, permissions=(), **offer, until=NEVER)
     except (InvalidArgument, RoleCeiling):
         return False
     return decide(facts, rules, seconds, subject=sender, place=place, resource="invitation", action="create").allowed

@@ -2,10 +2,13 @@
 
 What somebody holds is what counts for them in the place, whether it was given there, flowed down from above - from the
 platform, too - or comes with primary ownership; in each module for itself, because memberships may be limited to some.
+Nothing is given for longer than it is held: a temporary right gives until it ends, and never ownership.
 """
 
-from collections.abc import Iterable
-from typing import Final
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from wsauthz.model.errors import RoleCeiling
 from wsauthz.policy import terms
@@ -14,6 +17,8 @@ from wsauthz.policy.place import Place
 from wsauthz.policy.question import held
 from wsauthz.policy.ruleset import Nodes, Ruleset
 
+NEVER: Final = math.inf
+"""When something ends that has no expiry, in Unix seconds."""
 _NO_RANK: Final = -1
 _UNLISTED: Final = "*"
 """No membership's list names it, so asking for this module leaves what is held without a list."""
@@ -29,22 +34,49 @@ def check_grant(
     role: str,
     permissions: Iterable[str],
     modules: tuple[str, ...] | None,
+    until: float,
 ) -> None:
-    """Return if the giver holds, in each of the modules, the role's rank and the permissions. ``now``: Unix seconds.
+    """Return if the giver holds, in each of the modules, the role's rank and the permissions for as long as it lasts.
+
+    ``now`` and ``until`` are Unix seconds; ``until`` is NEVER for a grant without an expiry.
 
     Raises:
-        RoleCeiling: it is more than the giver holds.
+        RoleCeiling: it is more than the giver holds, or ends later than what the giver holds.
 
     """
-    given = rank_of(rules, rules.close({terms.role(role)}))  # a role may inherit one that ranks above it
     wanted = tuple(permissions)
-    for module in (_UNLISTED,) if modules is None else (terms.CORE, *modules):
-        nodes = held(facts, rules, now, giver, at, module)
-        if rank_of(rules, nodes) < given:
-            raise RoleCeiling(f"The role {role!r} is above your own{_within(module)}")
-        for permission in wanted:
-            if not _holds(rules, nodes, at, permission):
-                raise RoleCeiling(f"You do not hold the permission {permission!r}{_within(module)}")
+
+    def excess(moment: float) -> str:
+        offer: dict[str, Any] = {"role": role, "permissions": wanted, "modules": modules}
+        return _excess(facts, rules, moment, giver=giver, at=at, **offer)
+
+    if problem := excess(now):
+        raise RoleCeiling(problem)
+    ends = _ends(facts, now, giver=giver, at=at, until=until, holds=lambda moment: not excess(moment))
+    if ends is not None:
+        raise RoleCeiling(f"Your own right ends at {_shown(ends)}; what you give must expire by then", latest=ends)
+
+
+def check_ownership(
+    facts: Facts, now: float, *, giver: str, at: Place, may: Callable[[float], bool], right: str = "right"
+) -> None:
+    """Return if the giver's right to make somebody an owner has no expiry, as ownership has none.
+
+    ``may`` tells whether the giver has the right at a moment; ``now`` and moments are Unix seconds. That the giver has
+    it now is the question of the RPC, and not asked again. ``right`` names it in the error.
+
+    Raises:
+        RoleCeiling: the right expires.
+
+    """
+    ends = _ends(facts, now, giver=giver, at=at, until=NEVER, holds=may)
+    if ends is not None and may(now):
+        raise RoleCeiling(f"Your own {right} ends at {_shown(ends)}, and ownership has no expiry")
+
+
+def until(expires_at: datetime | None) -> float:
+    """Return an expiry as Unix seconds, NEVER for None."""
+    return NEVER if expires_at is None else expires_at.timestamp()
 
 
 def check_touch(facts: Facts, rules: Ruleset, now: float, *, actor: str, at: Place, user: str, role: str) -> None:
@@ -73,6 +105,49 @@ def rank_of(rules: Ruleset, nodes: Nodes) -> int:
     roles = rules.catalog.roles
     names = (node.removeprefix("role:") for node in nodes if node.startswith("role:"))
     return max((roles[name].rank for name in names if name in roles), default=_NO_RANK)
+
+
+def _excess(
+    facts: Facts,
+    rules: Ruleset,
+    moment: float,
+    *,
+    giver: str,
+    at: Place,
+    role: str,
+    permissions: tuple[str, ...],
+    modules: tuple[str, ...] | None,
+) -> str:
+    """Return how the offer is more than the giver holds at a moment; empty: it is not."""
+    given = rank_of(rules, rules.close({terms.role(role)}))  # a role may inherit one that ranks above it
+    for module in (_UNLISTED,) if modules is None else (terms.CORE, *modules):
+        nodes = held(facts, rules, moment, giver, at, module)
+        if rank_of(rules, nodes) < given:
+            return f"The role {role!r} is above your own{_within(module)}"
+        for permission in permissions:
+            if not _holds(rules, nodes, at, permission):
+                return f"You do not hold the permission {permission!r}{_within(module)}"
+    return ""
+
+
+def _ends(
+    facts: Facts, now: float, *, giver: str, at: Place, until: float, holds: Callable[[float], bool]
+) -> datetime | None:
+    """Return when the giver ceases to hold something, if that is before ``until``; ``holds`` tells for a moment."""
+    if holds(max(now, _right_before(until))):
+        return None
+    expiries = {grant.expires_at for place, grant in facts.grants.get(giver, {}).items() if place in at.chain}
+    coming = sorted((end for end in expiries if end is not None and end > now), reverse=True)
+    return datetime.fromtimestamp(next((end for end in coming if holds(_right_before(end))), now), UTC)
+
+
+def _shown(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _right_before(moment: float) -> float:
+    """Return the last moment at which a membership that expires at ``moment`` still counts."""
+    return math.nextafter(moment, 0.0) if moment != NEVER else NEVER
 
 
 def _holds(rules: Ruleset, nodes: Nodes, at: Place, permission: str) -> bool:

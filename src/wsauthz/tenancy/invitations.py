@@ -60,7 +60,7 @@ def create(
     until = _expiry(tx, expires_at)
     places.check_open(at)
     now = tx.now.timestamp()
-    ceiling.check_grant(tx.facts, tx.rules, now, giver=tx.actor, at=at, permissions=(), **offer)
+    ceiling.check_grant(tx.facts, tx.rules, now, giver=tx.actor, at=at, permissions=(), **offer, until=ceiling.NEVER)
     user = user_rows.find_by_email(tx.connection, address)
     if user is not None and user.email_verified:
         present = membership_rows.find(tx.connection, place, user.id)

@@ -93,7 +93,10 @@ def join_info(reading: Reading, *, workspace_id: str) -> JoinInfo:
 
 
 def _check_handing_out(facts: Facts, rules: Ruleset, now: float, actor: str, workspace_id: str) -> None:
-    """Return if the actor could give what a code gives: the default role, in every module."""
+    """Return if the actor could give what a code gives: the default role, in every module.
+
+    For how long is not asked: the code is the workspace's own offer.
+    """
     at = places.find(facts, ("workspace", workspace_id))
     role = rules.catalog.default_workspace_role
-    ceiling.check_grant(facts, rules, now, giver=actor, at=at, role=role, permissions=(), modules=None)
+    ceiling.check_grant(facts, rules, now, giver=actor, at=at, role=role, permissions=(), modules=None, until=now)

@@ -145,7 +145,8 @@ def _offer(tx: Transaction, place: PlaceKey, values: Mapping[str, Any]) -> Mappi
     offer = membership_terms.check_new(tx.rules.catalog, tx.now, place[0], values)
     places.check_open(at)
     given = {name: offer[name] for name in ("role", "permissions", "modules")}
-    ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given)
+    until = ceiling.until(offer["expires_at"])
+    ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given, until=until)
     return offer
 
 
@@ -184,7 +185,8 @@ def _check_ceiling(tx: Transaction, at: Place, difference: Difference) -> None:
     if difference.is_more or difference.raises_role or added:
         permissions = new.permissions if difference.is_more else added
         given: dict[str, Any] = {"role": new.role, "permissions": permissions, "modules": new.modules}
-        ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given)
+        until = ceiling.until(new.expires_at)
+        ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given, until=until)
 
 
 def _check_touch(tx: Transaction, at: Place, member: Membership) -> None:

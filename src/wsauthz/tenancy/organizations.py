@@ -6,11 +6,11 @@ from typing import Any
 from wsauthz.model.errors import OrganizationNotFound, WorkspaceNotFound
 from wsauthz.model.identifiers import new_id, slugify
 from wsauthz.model.organizations import Organization
-from wsauthz.model.places import PlaceKey, State
+from wsauthz.model.places import PLATFORM, PlaceKey, State
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
-from wsauthz.tenancy import deletion, owners, places, slugs, texts
+from wsauthz.tenancy import ceiling, deletion, owners, places, slugs, texts
 from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Reading, Transaction
 
@@ -31,8 +31,16 @@ def create(tx: Transaction, *, name: str, slug: str = "", within: str = "") -> O
 
     Raises:
         InvalidArgument: the name or the slug is not what it may be. SlugTaken: the explicit slug is taken.
+        RoleCeiling: the actor's right to create organizations expires.
 
     """
+    ceiling.check_ownership(
+        tx.facts,
+        tx.now.timestamp(),
+        giver=tx.actor,
+        at=tx.facts.platform,
+        may=lambda moment: tx.ask("organization", "create", PLATFORM, moment=moment).allowed,
+    )
     name = texts.line(f"{within}name", name, texts.NAME_MOST, required=True)
 
     def taken(base: str) -> set[str]:

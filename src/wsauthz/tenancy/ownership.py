@@ -8,6 +8,7 @@ from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.catalog import Reason
+from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
@@ -26,8 +27,9 @@ def transfer(tx: Transaction, *, workspace_id: str, user_id: str) -> tuple[Works
 
     Raises:
         WorkspaceNotFound: there is none. Denied: the actor is neither the primary owner nor the platform.
-        RoleCeiling: the creator role is more than the actor holds. AlreadyOwner: the user is the primary owner.
-        MemberNotFound: the user has no membership that counts now. LimitReached: it owns as many workspaces as it may.
+        RoleCeiling: the creator role is more than the actor holds, or the actor's right to this expires.
+        AlreadyOwner: the user is the primary owner. MemberNotFound: the user has no membership that counts now.
+        LimitReached: it owns as many workspaces as it may.
 
     """
     place: PlaceKey = ("workspace", workspace_id)
@@ -103,7 +105,18 @@ def give_role(tx: Transaction, membership: Membership, role: str, **more: Any) -
 
 def _check_may_pass_on(facts: Facts, rules: Ruleset, now: float, actor: str, at: Place) -> None:
     """Return for the primary owner and for the platform: others may not, whoever the rules let transfer."""
-    if at.owner != actor and not owners.acts_as_platform(facts, rules, now, actor=actor, at=at, user=at.owner or ""):
+
+    def is_entitled(moment: float) -> bool:
+        owner = at.owner or ""
+        return owner == actor or owners.acts_as_platform(facts, rules, moment, actor=actor, at=at, user=owner)
+
+    def may(moment: float) -> bool:
+        asked = {"subject": actor, "resource": "workspace", "action": "transfer"}
+        return is_entitled(moment) and decide(facts, rules, moment, place=at.key, **asked).allowed
+
+    if not is_entitled(now):
         raise Denied(Reason.ROLE_INSUFFICIENT, rules.catalog.answer(Reason.ROLE_INSUFFICIENT).message)
     role = rules.catalog.creator_role
-    ceiling.check_grant(facts, rules, now, giver=actor, at=at, role=role, permissions=(), modules=None)
+    given: dict[str, Any] = {"role": role, "permissions": (), "modules": None, "until": ceiling.NEVER}
+    ceiling.check_ownership(facts, now, giver=actor, at=at, may=may)
+    ceiling.check_grant(facts, rules, now, giver=actor, at=at, **given)

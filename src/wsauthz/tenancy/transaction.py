@@ -86,12 +86,23 @@ class Transaction:
         """The user this is done for."""
         return self.by.actor
 
-    def ask(self, resource: str, action: str, place: PlaceKey, *, required_module: str = "") -> Decision:
-        """Return whether the actor may do it there, by a role that counts in the required module if one is named."""
+    def ask(
+        self,
+        resource: str,
+        action: str,
+        place: PlaceKey,
+        *,
+        required_module: str = "",
+        moment: float | None = None,
+    ) -> Decision:
+        """Return whether the actor may do it there, by a role that counts in the required module if one is named.
+
+        With a ``moment``, in Unix seconds, it is whether it may then, if nothing but time changes.
+        """
         return decide(
             self.facts,
             self.rules,
-            self.now.timestamp(),
+            self.now.timestamp() if moment is None else moment,
             subject=self.actor,
             place=place,
             resource=resource,

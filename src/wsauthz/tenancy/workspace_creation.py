@@ -15,7 +15,7 @@ from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import aftermath, modules, organizations, places, slugs, texts
+from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs, texts
 from wsauthz.tenancy.enrolment import enrol, ensure_organization_member
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace
@@ -61,8 +61,9 @@ def create(
     Raises:
         NotOrgMember: the actor has no live membership of the organization, or there is no such organization.
         PlaceSuspended, PlaceInactive: the organization is so. Denied: a new organization is not the actor's to create,
-        or branding not its to customize. InvalidArgument, UnknownModule: a value is not what its field may hold.
-        SlugTaken: an explicit slug is taken. LimitReached: the actor owns as many workspaces as it may.
+        or branding not its to customize. RoleCeiling: the actor's right to create it expires. InvalidArgument,
+        UnknownModule: a value is not what its field may hold. SlugTaken: an explicit slug is taken. LimitReached: the
+        actor owns as many workspaces as it may.
 
     """
     was_first = is_first_workspace(tx.facts, tx.actor)
@@ -70,11 +71,14 @@ def create(
     organization = None
     if organization_id:
         _check_organization(tx, organization_id)
+        _check_lasting(tx, "create", ("organization", organization_id))
     elif new_organization is not None:
         tx.require("organization", "create", PLATFORM)
         called, slug_of_it = new_organization.name or name, new_organization.slug
         organization = organizations.create(tx, name=called, slug=slug_of_it, within="new_organization.")
         organization_id = organization.id
+    else:
+        _check_lasting(tx, "create", PLATFORM)
     catalog = tx.rules.catalog
     workspace = _found(
         tx,
@@ -107,6 +111,7 @@ def create_child(
         WorkspaceNotFound: there is no such parent. PlaceSuspended, PlaceInactive: the parent is so.
         LimitReached: the tree is too deep, or the parent or the actor has as many as they may.
         UnknownModule, ModuleNotInParent, ModuleNotInPlan, RoleCeiling: a module is not to be had.
+        RoleCeiling: the actor's right to create it, or to a module, expires.
         Denied: branding is not the actor's to customize. InvalidArgument: a value is not what its field may hold.
         SlugTaken: an explicit slug is taken.
 
@@ -115,6 +120,7 @@ def create_child(
     parent = places.find(tx.facts, place)
     places.check_open(parent)
     _check_room_below(tx, parent)
+    _check_lasting(tx, "create_child", place)
     found = modules.for_child(tx, parent, None if module_list is None else tuple(module_list))
     ensure_organization_member(tx, place, tx.actor)
     return _found(
@@ -140,6 +146,17 @@ def _check_organization(tx: Transaction, organization_id: str) -> None:
     if at is None or at not in tx.facts.grants.get(tx.actor, {}):
         raise NotOrgMember
     places.check_open(at)
+
+
+def _check_lasting(tx: Transaction, action: str, place: PlaceKey) -> None:
+    """Return if the actor's right to create a workspace there has no expiry: it becomes the owner."""
+    ceiling.check_ownership(
+        tx.facts,
+        tx.now.timestamp(),
+        giver=tx.actor,
+        at=tx.facts.places[place],
+        may=lambda moment: tx.ask("workspace", action, place, moment=moment).allowed,
+    )
 
 
 def _check_room_below(tx: Transaction, parent: Place) -> None:

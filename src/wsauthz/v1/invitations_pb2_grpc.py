@@ -137,7 +137,8 @@ class InvitationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetInviteCode(self, request, context):
-        """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does.
+        """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does. The
+        ceiling of time does not apply, because the code is the workspace's own offer: rotate it when a temporary member leaves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

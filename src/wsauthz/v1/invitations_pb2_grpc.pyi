@@ -59,7 +59,9 @@ class InvitationServiceStub:
     somebody who was removed before it was sent, but not after (REMOVED).
     """
     GetInviteCode: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.GetInviteCodeRequest, _invitations_pb2.GetInviteCodeResponse]
-    """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does."""
+    """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does. The
+    ceiling of time does not apply, because the code is the workspace's own offer: rotate it when a temporary member leaves.
+    """
     RotateInviteCode: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.RotateInviteCodeRequest, _invitations_pb2.RotateInviteCodeResponse]
     """Replaces the code - the old one is dead at once, members stay - or switches joining by code off. ROLE_CEILING as in
     GetInviteCode, unless it is switched off.
@@ -105,7 +107,9 @@ class InvitationServiceAsyncStub(InvitationServiceStub):
     somebody who was removed before it was sent, but not after (REMOVED).
     """
     GetInviteCode: _aio.UnaryUnaryMultiCallable[_invitations_pb2.GetInviteCodeRequest, _invitations_pb2.GetInviteCodeResponse]  # type: ignore[assignment]
-    """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does."""
+    """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does. The
+    ceiling of time does not apply, because the code is the workspace's own offer: rotate it when a temporary member leaves.
+    """
     RotateInviteCode: _aio.UnaryUnaryMultiCallable[_invitations_pb2.RotateInviteCodeRequest, _invitations_pb2.RotateInviteCodeResponse]  # type: ignore[assignment]
     """Replaces the code - the old one is dead at once, members stay - or switches joining by code off. ROLE_CEILING as in
     GetInviteCode, unless it is switched off.
@@ -184,7 +188,9 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invitations_pb2.GetInviteCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invitations_pb2.GetInviteCodeResponse, _abc.Awaitable[_invitations_pb2.GetInviteCodeResponse]]:
-        """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does."""
+        """The workspace's invite code. ROLE_CEILING for who could not give the default role in every module: a code does. The
+        ceiling of time does not apply, because the code is the workspace's own offer: rotate it when a temporary member leaves.
+        """
 
     @_abc_1.abstractmethod
     def RotateInviteCode(

@@ -26,8 +26,10 @@ if _version_not_supported:
 
 
 class MembershipServiceStub:
-    """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
-    (ROLE_CEILING). The place of every request is a workspace or an organization.
+    """Nobody grants more than they hold - rank, permissions, modules, time - nor touches a member above their own rank
+    (ROLE_CEILING). A grant expires no later than the right of its giver: where that is the only problem, the message and
+    `latest_expires_at` (RFC 3339) in the metadata of ErrorInfo name the latest allowed expiry. The place of every request
+    is a workspace or an organization.
     """
 
     def __init__(self, channel):
@@ -74,8 +76,10 @@ class MembershipServiceStub:
 
 
 class MembershipServiceServicer:
-    """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
-    (ROLE_CEILING). The place of every request is a workspace or an organization.
+    """Nobody grants more than they hold - rank, permissions, modules, time - nor touches a member above their own rank
+    (ROLE_CEILING). A grant expires no later than the right of its giver: where that is the only problem, the message and
+    `latest_expires_at` (RFC 3339) in the metadata of ErrorInfo name the latest allowed expiry. The place of every request
+    is a workspace or an organization.
     """
 
     def AddMember(self, request, context):
@@ -178,8 +182,10 @@ def add_MembershipServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MembershipService:
-    """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
-    (ROLE_CEILING). The place of every request is a workspace or an organization.
+    """Nobody grants more than they hold - rank, permissions, modules, time - nor touches a member above their own rank
+    (ROLE_CEILING). A grant expires no later than the right of its giver: where that is the only problem, the message and
+    `latest_expires_at` (RFC 3339) in the metadata of ErrorInfo name the latest allowed expiry. The place of every request
+    is a workspace or an organization.
     """
 
     @staticmethod

@@ -27,8 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MembershipServiceStub:
-    """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
-    (ROLE_CEILING). The place of every request is a workspace or an organization.
+    """Nobody grants more than they hold - rank, permissions, modules, time - nor touches a member above their own rank
+    (ROLE_CEILING). A grant expires no later than the right of its giver: where that is the only problem, the message and
+    `latest_expires_at` (RFC 3339) in the metadata of ErrorInfo name the latest allowed expiry. The place of every request
+    is a workspace or an organization.
     """
 
     @_typing.overload
@@ -59,8 +61,10 @@ class MembershipServiceStub:
 
 @_typing.type_check_only
 class MembershipServiceAsyncStub(MembershipServiceStub):
-    """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
-    (ROLE_CEILING). The place of every request is a workspace or an organization.
+    """Nobody grants more than they hold - rank, permissions, modules, time - nor touches a member above their own rank
+    (ROLE_CEILING). A grant expires no later than the right of its giver: where that is the only problem, the message and
+    `latest_expires_at` (RFC 3339) in the metadata of ErrorInfo name the latest allowed expiry. The place of every request
+    is a workspace or an organization.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,8 +91,10 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     """
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Nobody grants more than they hold - rank, permissions, modules - nor touches a member above their own rank
-    (ROLE_CEILING). The place of every request is a workspace or an organization.
+    """Nobody grants more than they hold - rank, permissions, modules, time - nor touches a member above their own rank
+    (ROLE_CEILING). A grant expires no later than the right of its giver: where that is the only problem, the message and
+    `latest_expires_at` (RFC 3339) in the metadata of ErrorInfo name the latest allowed expiry. The place of every request
+    is a workspace or an organization.
     """
 
     @_abc_1.abstractmethod

@@ -125,7 +125,12 @@ class Choice:
         }
 
     def later(self) -> float:
-        """Return a time that no test lives to see."""
+        """Return a time that no test lives to see, now and then the very one at which a membership expires."""
+        others = [row["expires_at"] for row in self.model.memberships.values()]
+        coming = [end for end in others if end is not None and end > time.time() + DAY_SECONDS / 2]
+        if coming and self.often(0.5):
+            found: float = self.chance.choice(coming)
+            return found
         return float(int(time.time()) + DAY_SECONDS * self.chance.randint(1, 3))
 
     def slug(self) -> str:
