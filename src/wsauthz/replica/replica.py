@@ -73,7 +73,7 @@ class Replica:
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock = DatabaseClock()
         self.loop = Loop()
-        self.watchers = Watchers(database)
+        self.watchers = Watchers(database, policy.bundle.version)
         """Who is told what is applied here."""
         self._arrivals = Arrivals()
         """Told whenever the database was heard of, for those who wait for a revision."""
@@ -204,7 +204,7 @@ class Replica:
         with self._reading_policy:
             known = self.policy.problems
             reload = self.policy.read()
-            self.loop.call(lambda: self.policy.put(reload))
+            self.loop.call(lambda: self._put(reload))
         result = "refused" if reload.problems else "changed" if reload.changed else "unchanged"
         self.metrics.reloads[result] += 1
         if not reload.problems:
@@ -215,6 +215,12 @@ class Replica:
                 "the bundle was refused; the last good one stays", extra={"problems": list(reload.problems)[:20]}
             )
         return reload
+
+    def _put(self, reload: Reload) -> None:
+        """Put in force what was read, and tell those who watch in the same step; on the loop."""
+        self.policy.put(reload)
+        if reload.changed:
+            self.watchers.policy_put(self.policy.bundle.version)
 
     def population(self) -> Population:
         """Return what is held now, for a scrape; asked from any thread."""

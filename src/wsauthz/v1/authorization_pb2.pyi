@@ -472,6 +472,7 @@ class BatchCheckAnswer(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
     decision: Global___Decision.ValueType
     """Unspecified only when `error` is set."""
     reason: _builtins.str
@@ -479,6 +480,10 @@ class BatchCheckAnswer(_message.Message):
     http_status: _builtins.int
     error: _builtins.str
     """Set when this item could not be decided; names the field."""
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """As in CheckResponse."""
+
     def __init__(
         self,
         *,
@@ -486,10 +491,11 @@ class BatchCheckAnswer(_message.Message):
         reason: _builtins.str = ...,
         http_status: _builtins.int = ...,
         error: _builtins.str = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "error", b"error", "http_status", b"http_status", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "error", b"error", "http_status", b"http_status", "reason", b"reason", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
