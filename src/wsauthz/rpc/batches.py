@@ -59,7 +59,7 @@ class _Batch:
         facts, rules = self._facts, self._rules
         subject, resource, required_module = item.subject, item.resource, item.required_module
         try:
-            check_asked(facts, rules, subject, resource)
+            check_asked(facts, rules, subject, resource, required_module)
             place = place_of(item, facts.places)
         except Refused as refused:
             self.answers += (pb.BatchCheckAnswer(error=str(refused)) for _ in actions)

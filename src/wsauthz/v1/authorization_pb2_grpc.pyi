@@ -4,7 +4,8 @@ isort:skip_file
 "Can user X do Y in workspace Z, and if not, why, and what would fix it?"
 
 A denial is an answer, never an RPC error. INVALID_ARGUMENT (with the field) is for malformed ids, unknown
-resource types and unknown actions; UNAVAILABLE when the server cannot answer from a state it trusts.
+resource types, unknown actions and texts that are too long (no text of any request of this API may have more than
+16,384 characters; most fields allow less); UNAVAILABLE when the server cannot answer from a state it trusts.
 """
 
 from collections import abc as _abc
