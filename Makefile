@@ -53,7 +53,7 @@ soak: $(READY) ## Run the long form of the long checks as well: hours; WSAUTHZ_S
 	@$(BIN)/pytest --soak $(ARGS)
 	@$(BIN)/pytest --transport native tests/rpc $(ARGS)
 
-faults: $(READY) ## Take the database, the notifications and the servers away for longer, and print what was seen
+faults: $(READY) ## Take the database, the notifications and the servers away for longer, and print what was seen; needs PgBouncer
 	@$(BIN)/pytest tests/faults --faults $(ARGS)
 
 lint: $(READY) ## Style and mistakes (ruff)

@@ -43,7 +43,7 @@ from wsauthz.rpc.workspace_states import WorkspaceStateService
 from wsauthz.rpc.workspaces import WorkspaceService
 from wsauthz.rpc.wrapper import Wrapper
 from wsauthz.settings import Settings
-from wsauthz.store import revisions, schema
+from wsauthz.store import poolers, revisions, schema
 from wsauthz.store.database import Database
 from wsauthz.store.scheduler import NoScheduler, PgCron
 from wsauthz.transport import choice
@@ -59,7 +59,7 @@ class Server:
 
         Raises:
             BundleRefused: there is no valid bundle to start with. Unavailable: the database does not answer.
-            TransportMissing: the transport is not installed.
+            TransportMissing: the transport is not installed. PoolerFound: see ``poolers.check``.
 
         """
         choice.check_installed(settings.transport)
@@ -68,7 +68,9 @@ class Server:
         last_read = fingerprint(settings.policy)
         self.policy = CurrentPolicy(settings.policy, core_vocabulary())
         schema.ensure(settings.database_url)
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, is_direct=settings.database_pooler == "none")
+        if self.database.can_listen:
+            poolers.check(self.database)
         scheduler = PgCron(self.metrics) if settings.scheduler == "pg_cron" else NoScheduler()
         self.replica = Replica(
             self.database, self.policy, self.metrics, scheduler, stale_seconds=settings.stale_seconds
@@ -101,7 +103,7 @@ class Server:
         self.replica.load()
         self._follower.start()
         self._retention.start()
-        await self._wrapper.auditor.start()
+        self._wrapper.auditor.start()
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
         self._tasks.append(background.keep_running("policy_files", self._policy_files.follow))
@@ -120,6 +122,11 @@ class Server:
         await server.start()
         self._server = server
         self._tasks.append(background.keep_running("health", self.health.keep_looking))
+        if self.settings.database_pooler == "transaction":
+            _log.warning(
+                "LISTEN does not work through a pooler in transaction mode: changes of other servers are polled",
+                extra={"poll_seconds": self.settings.poll_seconds},
+            )
         _log.warning("no keys are configured: every caller that reaches this address is trusted to name any actor")
         _log.info(
             "serving",

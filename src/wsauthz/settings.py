@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Final
 
 _LARGEST_PORT: Final = 65_535
+_CHOICES: Final = {
+    "transport": ("grpcio", "native"),
+    "database_pooler": ("none", "transaction"),
+    "scheduler": ("none", "pg_cron"),
+}
+_OF_POSTGRESQL: Final = {"database_pooler": "transaction", "scheduler": "pg_cron"}
+"""Values that an SQLite database does not offer."""
 
 
 class SettingsRefused(Exception):
@@ -26,6 +33,11 @@ class Settings:
 
     database_url: str = "sqlite:///wsauthz.db"
     """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user:password@host/name``."""
+    database_pooler: str = "none"
+    """``transaction``: between this server and PostgreSQL is a pooler that distributes transactions over sessions, such
+    as PgBouncer in transaction mode. Statements are not prepared then, settings are made for each transaction, and
+    LISTEN does not work: what other servers change is seen within ``poll_seconds``. ``none``: every connection has a
+    session to itself."""
     policy: Path = Path("policies/default")
     """The directory of the policy bundle; model.conf is beside it."""
     listen: str = "127.0.0.1:50051"
@@ -122,12 +134,17 @@ class Settings:
             for name in positive
             if not 0 < getattr(self, name) < math.inf
         ]
-        if self.transport not in {"grpcio", "native"}:
-            problems.append("WSAUTHZ_TRANSPORT: must be grpcio or native")
-        if self.scheduler not in {"none", "pg_cron"}:
-            problems.append("WSAUTHZ_SCHEDULER: must be none or pg_cron")
-        if self.scheduler == "pg_cron" and not self.database_url.startswith("postgresql"):
-            problems.append("WSAUTHZ_SCHEDULER: pg_cron needs a PostgreSQL database")
+        problems += [
+            f"WSAUTHZ_{name.upper()}: must be {' or '.join(choices)}"
+            for name, choices in _CHOICES.items()
+            if getattr(self, name) not in choices
+        ]
+        if not self.database_url.startswith("postgresql"):
+            problems += [
+                f"WSAUTHZ_{name.upper()}: {value} needs a PostgreSQL database"
+                for name, value in _OF_POSTGRESQL.items()
+                if getattr(self, name) == value
+            ]
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
         return problems

@@ -5,6 +5,7 @@
 - a standby promoted, a dump restored: test_failover.py
 - notifications lost, a connection that hears nothing any more: test_propagation.py
 - a bundle half-written, broken, empty, gone: tests/rpc/test_policy.py, tests/replica/test_policy_files.py
+- a pooler that mixes sessions up: test_pooler.py, with a real PgBouncer, only in the long form
 - ten times the load: bench/overload.py, test_clients.py; the budget of writes and refusals: tests/rpc/test_budget.py
 - idle and slow connections, too many of them, callers that go away: test_clients.py; messages, metadata and streams
   that are too large or too many: tests/transport/test_servers.py

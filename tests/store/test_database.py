@@ -5,7 +5,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -15,9 +15,15 @@ from sqlalchemy.engine import make_url
 from tests.postgres import PostgresServer, execute
 from tests.store import samples
 from wsauthz.model.errors import Unavailable
-from wsauthz.store import revisions, users
+from wsauthz.store import poolers, revisions, users
 from wsauthz.store import tables as t
 from wsauthz.store.database import Database, UnusableUrl, parse_url
+
+SESSION: Final = """
+SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),
+    current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'),
+    (SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql AND statement LIKE 'SELECT 1%')
+"""
 
 
 def test_libpq_urls_and_sqlite_files_are_accepted() -> None:
@@ -165,6 +171,27 @@ def test_a_lost_connection_is_replaced(postgresql_url: str) -> None:
             revisions.advance(connection)
         with database.read() as reading:
             assert revisions.current(reading).value == 2
+
+
+@pytest.mark.parametrize(
+    ("is_direct", "left"), [(False, ("0", "0", "0", "Asia/Tokyo", 0)), (True, ("10s", "1s", "10s", "UTC", 1))]
+)
+def test_only_connections_to_postgresql_itself_leave_something_in_their_session(
+    postgresql_url: str, is_direct: bool, left: tuple[object, ...]
+) -> None:
+    execute(postgresql_url, f"ALTER DATABASE \"{make_url(postgresql_url).database}\" SET timezone = 'Asia/Tokyo'")
+    with closing(Database(postgresql_url, is_direct=is_direct)) as database, database.read() as connection:
+        for _ in range(10):
+            connection.execute(select(1))
+        raw: Any = connection.connection.driver_connection
+        assert connection.execute(text(SESSION)).one() == ("10s", "1s", "10s", "UTC", int(is_direct))
+        connection.commit()
+        assert raw.execute(SESSION).fetchone() == left
+
+
+def test_a_direct_connection_to_postgresql_is_not_taken_for_a_pooler(postgresql_url: str) -> None:
+    with closing(Database(postgresql_url, is_direct=True)) as database:
+        poolers.check(database)
 
 
 def test_a_server_that_is_away_is_unavailable_and_comes_back_by_itself() -> None:

@@ -13,6 +13,7 @@ from wsauthz.cli.options import Database, Policy
 from wsauthz.server import serve as run
 from wsauthz.settings import Settings
 from wsauthz.store.database import UnusableUrl
+from wsauthz.store.poolers import PoolerFound
 from wsauthz.transport.choice import TransportMissing
 
 OPEN_FILES = 4_096
@@ -78,7 +79,7 @@ def serve(
     try:
         with bundle_at(settings.policy):
             uvloop.run(run(settings))
-    except (TransportMissing, UnusableUrl) as unusable:
+    except (TransportMissing, UnusableUrl, PoolerFound) as unusable:
         raise Failed(str(unusable)) from None
     except OSError as error:
         if error.strerror is None:

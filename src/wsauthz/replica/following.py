@@ -40,7 +40,7 @@ class Follower:
         """Follow from now on; facts are changed on the running loop."""
         self._replica.loop.adopt()
         self._tasks.append(background.keep_running("poll", self._poll))
-        if not self._replica.database.is_sqlite:
+        if self._replica.database.can_listen:
             self._tasks.append(background.keep_running("listen", self._listen))
 
     async def stop(self) -> None:

@@ -53,8 +53,12 @@ class Database:
     one statement or COMMIT; a fifth longer where the server does not answer at all.
     """
 
-    def __init__(self, url: str, *, readers: int = 10, wait_seconds: float = 1.0) -> None:
+    def __init__(self, url: str, *, readers: int = 10, wait_seconds: float = 1.0, is_direct: bool = False) -> None:
         """Prepare to connect; nothing is connected yet.
+
+        With ``is_direct`` each connection has a session of PostgreSQL to itself: statements are prepared there and
+        settings kept, which saves a round trip for each transaction. Without it transactions may be distributed over
+        sessions that others use, as PgBouncer does it in transaction mode.
 
         Raises:
             UnusableUrl: see ``parse_url``.
@@ -69,7 +73,9 @@ class Database:
         # SQLite wakes waiting writers in no order and PostgreSQL costs a round trip: the gate is fair and cheap.
         self._gate = threading.Lock()
         self._closed = threading.Event()
-        make = partial(_kind_of_pool(self.url), self.url, wait_seconds=wait_seconds)
+        self.can_listen: Final = is_direct and not self.is_sqlite
+        """Whether notifications can be received."""
+        make = self._kind_of_pool(wait_seconds, is_direct=is_direct)
         self._reader = make(read_only=True, connections=readers)
         self._writer = make(read_only=False, connections=1)
         self._poller = make(read_only=True, connections=1)
@@ -145,10 +151,11 @@ class Database:
             if self._closed.is_set():
                 pool.close()
 
+    def _kind_of_pool(
+        self, wait_seconds: float, *, is_direct: bool
+    ) -> "partial[sqlite.Pool] | partial[postgresql.Pool]":
+        if self.is_sqlite:
+            return partial(sqlite.Pool, self.url, wait_seconds=wait_seconds)
+        from wsauthz.store import postgresql  # noqa: PLC0415 - its driver is slow to load, and on SQLite nobody needs it
 
-def _kind_of_pool(url: URL) -> "type[sqlite.Pool | postgresql.Pool]":
-    if url.get_backend_name() == "sqlite":
-        return sqlite.Pool
-    from wsauthz.store import postgresql  # noqa: PLC0415 - its driver is slow to load, and on SQLite nobody needs it
-
-    return postgresql.Pool
+        return partial(postgresql.Pool, self.url, wait_seconds=wait_seconds, is_direct=is_direct)

@@ -180,6 +180,8 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     watch: Watch
     """Given by a watchdog before the connection is used."""
+    is_shared = False
+    """Whether others may use the session of the server between two transactions, as a pooler lets them."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import InvalidatePoolError
 
+from wsauthz.model.errors import Unavailable
 from wsauthz.store.connecting import Connector
 from wsauthz.store.deadlines import Watchdog, WatchedConnection, is_disturbed
 from wsauthz.store.refusals import translate
@@ -20,20 +21,27 @@ _READS_LONGER: Final = 10
 _MARGIN: Final = 1.2
 """How much longer than the server's own limit a statement may take before the connection is cut off."""
 _SETTINGS: Final = """
-SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
-    set_config('timezone', 'UTC', false), set_config('idle_in_transaction_session_timeout', %s, false),
-    pg_is_in_recovery()
+SELECT set_config('statement_timeout', %s, is_shared), set_config('lock_timeout', %s, is_shared),
+    set_config('timezone', 'UTC', is_shared), set_config('idle_in_transaction_session_timeout', %s, is_shared),
+    is_shared, pg_is_in_recovery()
+FROM (SELECT pg_backend_pid() <> %s AS is_shared) AS session
 """
-"""In UTC, because in a zone east of Greenwich the end of 9999 is the year 10000, and no row with it could be read."""
+"""For the session or, where others use it between two transactions, for the transaction. In UTC, because in a zone east
+of Greenwich the end of 9999 is the year 10000, and no row with it could be read."""
+_NO_SESSION: Final = 0
 
 
 class Pool:
     """Connections of one kind - to read, to write, or to poll - to one PostgreSQL database."""
 
-    def __init__(self, url: URL, *, read_only: bool, connections: int, wait_seconds: float) -> None:
-        """Prepare to connect; the server cancels what writes, or waits for a lock, after ``wait_seconds``."""
+    def __init__(self, url: URL, *, read_only: bool, connections: int, wait_seconds: float, is_direct: bool) -> None:
+        """Prepare to connect; the server cancels what writes, or waits for a lock, after ``wait_seconds``.
+
+        ``is_direct`` as ``Database`` takes it.
+        """
         self._watchdog = Watchdog()
         self._wait_seconds = wait_seconds
+        self._is_direct = is_direct
         self._limits = tuple(
             str(round(seconds * 1000))
             for seconds in (
@@ -58,6 +66,7 @@ class Pool:
         event.listen(self._engine, "do_connect", lambda *_: self._connector.connect(self._lent.until))
         event.listen(self._engine, "connect", self._connected)
         event.listen(self._engine, "checkout", _look_first)
+        event.listen(self._engine, "begin", self._begun)
         event.listen(self._engine, "handle_error", translate)
 
     @contextmanager
@@ -66,7 +75,7 @@ class Pool:
 
         ``patience`` makes the limit longer for what takes longer, such as loading everything.
         """
-        limit = self._wait_seconds * _MARGIN * patience
+        self._lent.limit = limit = self._wait_seconds * _MARGIN * patience
         self._lent.until = began + limit
         with self._engine.connect() as connection:
             watched: Any = connection.connection.driver_connection
@@ -90,14 +99,30 @@ class Pool:
         return connection
 
     def _connected(self, connection: WatchedConnection, _record: Any) -> None:
+        """Set up a session, unless it is shared: a pooler gives its clients numbers of its own for their sessions."""
         connection.watch.allow(self._wait_seconds * _MARGIN, self._lent.until)
         autocommit = connection.autocommit
         connection.autocommit = True
-        row = connection.execute(_SETTINGS, self._limits).fetchone()
+        session = connection.info.backend_pid if self._is_direct else _NO_SESSION
+        row = connection.execute(_SETTINGS, (*self._limits, session)).fetchone()
         connection.autocommit = autocommit
         if row is None or row[-1]:
             # What it knows may be of any age. Once promoted it keeps its connections; a primary never steps down.
             raise psycopg.OperationalError("this server is a standby")
+        connection.is_shared = row[-2]
+        if connection.is_shared:
+            connection.prepare_threshold = None  # statements are prepared in a session, under names of a connection
+
+    def _begun(self, connection: Connection) -> None:
+        """Set up a transaction in a shared session; its answer does not count as the first one."""
+        watched: Any = connection.connection.driver_connection
+        if not watched.is_shared:
+            return
+        *_, is_standby = connection.exec_driver_sql(_SETTINGS, (*self._limits, _NO_SESSION)).one()
+        if is_standby:
+            raise Unavailable
+        watched.watch.allow(self._lent.limit, self._lent.until)
+        self._lent.until = None  # a second transaction of the same loan
 
 
 def _look_first(connection: WatchedConnection, _record: Any, _fairy: Any) -> None:
