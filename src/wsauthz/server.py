@@ -103,7 +103,7 @@ class Server:
         self.replica.load()
         self._follower.start()
         self._retention.start()
-        self._wrapper.auditor.start()
+        await self._wrapper.auditor.start()
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
         self._tasks.append(background.keep_running("policy_files", self._policy_files.follow))

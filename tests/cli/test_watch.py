@@ -14,7 +14,9 @@ def test_changes_are_printed_as_json_a_line_each(sqlite_url: str) -> None:
             client.users.UpsertUser(users_pb2.UpsertUserRequest(user_id=user, name="Canary"))
         told = Run("")("watch", "--from", first, "--limit", "2", "--user", "cleo", "--server", process.address)
     epoch = first.partition(".")[0]
-    assert [json.loads(line) for line in told.out.splitlines()] == [
+    policy, *lines = [json.loads(line) for line in told.out.splitlines()]
+    assert policy == {"event": "WATCH_EVENT_POLICY", "revision": first, "policy_version": policy["policy_version"]}
+    assert lines == [
         {"event": "WATCH_EVENT_STARTED", "revision": first},
         {"event": "WATCH_EVENT_REVISION", "revision": f"{epoch}.2"},
         {

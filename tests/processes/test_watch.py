@@ -135,11 +135,11 @@ def overlapping(url: str, rounds: int, without: str = "") -> Outcome:
             for process, channel in zip("AB", channels, strict=True):
                 stream = Stream(Client(channel), begin)
                 stack.callback(stream.__exit__)
-                stream.until(lambda stream=stream: bool(stream.messages))  # type: ignore[misc]
+                stream.until(lambda stream=stream: len(stream.messages) > 1)  # type: ignore[misc]
                 outcome.streams[f"{when} on {process}"] = stream
 
         watch("before")
-        begin = outcome.streams["before on A"].messages[0].revision
+        begin = outcome.streams["before on A"].started
         at = {rounds // 3: threading.Event(), 2 * rounds // 3: threading.Event()}
         writers = Writers(made, workspace_id, outcome, is_weak=bool(without))
         writing = threading.Thread(target=writers.run, args=(rounds, at))
@@ -153,7 +153,7 @@ def overlapping(url: str, rounds: int, without: str = "") -> Outcome:
         assert outcome.failures == []
         last = max(outcome.written, key=number)
         for stream in outcome.streams.values():
-            stream.until(lambda stream=stream: last in (stream.messages[0].revision, *stream.revisions[-1:]))  # type: ignore[misc]
+            stream.until(lambda stream=stream: last in (stream.started, *stream.revisions[-1:]))  # type: ignore[misc]
         outcome.is_mirrored = mirrors(url, outcome.streams["before on B"], workspace_id)
     return outcome
 

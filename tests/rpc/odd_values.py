@@ -83,7 +83,10 @@ def _names(*legal: str) -> Kind:
 
 
 _NAME: Final = _line(255).but(refused={**EMPTY, **_BLANK})
-_ANY: Final = Kind(legal={**EMPTY, **_BLANK, **_ODD, **_CONTROLS, **_BREAKS, **_HUGE})
+_ANY: Final = Kind(
+    refused=_HUGE, legal={**EMPTY, **_BLANK, **_ODD, **_CONTROLS, **_BREAKS, "longest": "\U0001f600" * 16_384}
+)
+_ANY_MODULE: Final = _ANY.but(refused={"too long": "x" * 129, "longest": "x" * 16_384}, legal={"id": "x" * 128})
 _SEARCH: Final = Kind(
     refused={"too long": "x" * 256, **_HUGE, "NUL": "a\x00b"},
     legal={**EMPTY, **_BLANK, **_ODD, **_BREAKS, "longest": "x" * 255},
@@ -153,10 +156,10 @@ _RESOURCE: Final = Kind(
     legal={"odd id": "dam:asset/a/b:c|d~[]{}!$%&();<=>?@^", "longest id": f"dam:asset/{'x' * 256}"},
 )
 _REVISION: Final = Kind(
-    refused={**_NO_NAME, "no number": "x.y", "negative": "x.-1", "others": f"{'0' * 12}.1", "far": f"x.{'9' * 5000}"},
+    refused={"no number": "x.y", "negative": "x.-1", "others": f"{'0' * 12}.1", "far": f"x.{'9' * 5000}"},
     legal=EMPTY,
     reason="REVISION_UNKNOWN",
-)
+).but(refused={name: value for name, value in _NO_NAME.items() if name not in _HUGE})
 _PAGE_TOKEN: Final = Kind(
     refused={**_NO_NAME, "base64": "AAAA", "padding": "====", "signature": "A" * 24, "too short": "AA=="}, legal=EMPTY
 )
@@ -304,7 +307,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "action": Kind(refused={**EMPTY, **_NO_NAME}),
     "actions": Kind(refused={name: [value] for name, value in {**EMPTY, **_NO_NAME}.items()}, legal={"none": []}),
     "guards": Kind(refused={**{name: [value] for name, value in {**EMPTY, **_NO_NAME}.items()}, "many": ["x"] * 101}),
-    **dict.fromkeys(("required_module", "if_none_match"), _ANY),
+    "required_module": _ANY_MODULE,
+    "if_none_match": _ANY,
     **dict.fromkeys(("CheckRoute.workspace_id", "CheckRoute.parent_workspace_id"), _ANY),
     **dict.fromkeys(("at_least_revision", "from_revision"), _REVISION),
     **dict.fromkeys(("filter.workspace_ids", "filter.organization_ids"), _ID),

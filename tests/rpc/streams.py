@@ -35,7 +35,7 @@ class Stream:
 
     def __enter__(self) -> Self:
         """Wait until the stream has begun, or was refused."""
-        self.until(lambda: bool(self.messages))
+        self.until(lambda: len(self.messages) > 1)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,13 +47,13 @@ class Stream:
     @property
     def started(self) -> str:
         """The revision after which it began."""
-        first = self.messages[0]
-        assert first.event == pb.WATCH_EVENT_STARTED
-        return first.revision
+        first, second = self.messages[:2]
+        assert (first.event, second.event) == (pb.WATCH_EVENT_POLICY, pb.WATCH_EVENT_STARTED)
+        return second.revision
 
     @property
     def told(self) -> list[pb.WatchResponse]:
-        """What is neither the first message nor a heartbeat."""
+        """The revisions."""
         return [each for each in self.messages if each.event == pb.WATCH_EVENT_REVISION]
 
     @property

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.rpc.conftest import MakeDatabase, serving
 from tests.rpc.dumps import Dump, ask, dump
 from tests.rpc.odd_values import CHANGEABLE, KINDS, Kind, Values
 from tests.rpc.requests import METHODS, Tenant, actor_of, valid
-from tests.rpc.slots import Slot, slots
+from tests.rpc.slots import Slot, is_map, slots
 from tests.rpc.tenants import Tenants
 from tests.rpc.worlds import bundle, state
 from tests.serving import Refusal
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("refusals_are_free")
 SLOTS: Final = [slot for method in METHODS.values() for slot in slots(method)]
 MINE: Final = Tenant("mine")
 LONGEST_SENTENCE: Final = 300
+LONGEST_TEXT: Final = 16_384
 SAMPLE: Final = 2
 """Values of each field, other ones of each, that PostgreSQL is asked with."""
 COUNTED: Final = ("token", "code")
@@ -43,6 +45,13 @@ FINE: Final = {
 """What a request may come to whose fields are all in order."""
 
 _numbers = count()
+
+
+def is_text(slot: Slot) -> bool:
+    """Tell whether a field holds text, in whatever form; settings and policy files have limits of their own."""
+    if str(slot) in {"UpdateModuleSettings.settings", "ValidatePolicy.files"}:
+        return False
+    return slot.is_text or is_map(slot.field) or slot.path[-1] == "update_mask"
 
 
 def kind_of(slot: Slot) -> Kind:
@@ -123,6 +132,17 @@ def of_these(slot: Slot, values: Values, is_sampled: bool) -> list[tuple[str, An
     """Return the values with their names, or some of them, other ones for each field."""
     found = [*values.items()]
     return Random(str(slot)).sample(found, min(SAMPLE, len(found))) if is_sampled else found
+
+
+@pytest.mark.parametrize("slot", [slot for slot in SLOTS if is_text(slot)], ids=str)
+def test_no_text_field_takes_more_than_the_longest_of_them(refusing: Tenants, slot: Slot) -> None:
+    text: Any = "x" * (LONGEST_TEXT + 1)
+    if slot.field.type == slot.field.TYPE_MESSAGE:
+        text = {text: True} if is_map(slot.field) else FieldMask(paths=[text])
+    found = outcome(refusing, slot, text, MINE)
+    assert found.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert found.field in names_of(slot)
+    assert len(found.message) <= LONGEST_SENTENCE
 
 
 def test_of_every_field_it_is_known_what_it_may_hold() -> None:

@@ -89,6 +89,19 @@ def test_an_allow_that_ends_by_itself_says_when(world: Tenants) -> None:
     assert not world.check("ada", "hq", "dam:asset delete").HasField("valid_until")
 
 
+def test_an_allow_of_a_batch_says_when_it_ends(world: Tenants) -> None:
+    place: dict[str, Any] = {"workspace_id": "hq", "resource": "dam:asset"}
+    temporary = pb.BatchCheckItem(subject="soon", actions=["delete", "read"], **place)
+    lasting = pb.BatchCheckItem(subject="ada", actions=["delete"], **place)
+    request = pb.BatchCheckRequest(items=[temporary, lasting])
+    answers = world.client().authorization.BatchCheck(request).answers
+    checks = [world.check(*asked) for asked in (("soon", "hq", "dam:asset delete"), ("soon", "hq", "dam:asset read"))]
+    checks.append(world.check("ada", "hq", "dam:asset delete"))
+    assert [each.valid_until for each in answers] == [each.valid_until for each in checks]
+    assert [each.HasField("valid_until") for each in answers] == [each.HasField("valid_until") for each in checks]
+    assert answers[0].valid_until.ToSeconds() == UNTIL
+
+
 @pytest.mark.req("REQ-131")
 def test_a_lapsed_subscription_warns(world: Tenants) -> None:
     assert list(world.check("ada", "paid", "dam:brand edit").warnings) == ["SUBSCRIPTION_EXPIRED"]

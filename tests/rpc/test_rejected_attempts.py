@@ -1,17 +1,13 @@
 """Rejected attempts to write: each of them is in the audit, at its own place and about its own target."""
 
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
 from typing import Any, Final
 
 import grpc
-import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
-from tests import raw_call
+from tests import audited, raw_call
+from tests.audited import held, until
 from tests.rpc.conftest import MakeDatabase, serving
 from tests.rpc.requests import METHODS, Tenant, choices, valid
 from tests.rpc.tenants import Tenants
@@ -19,8 +15,6 @@ from tests.rpc.worlds import bundle, state
 from tests.serving import ACTOR, BUNDLES, Client, Refusal, Serving, attempt, refusal
 from wsauthz.replica import rejections
 from wsauthz.rpc.methods import Method
-from wsauthz.store import tables
-from wsauthz.store.database import Database
 from wsauthz.v1 import invitations_pb2, memberships_pb2, users_pb2, workspaces_pb2
 
 THEIRS: Final = Tenant("theirs")
@@ -28,42 +22,7 @@ THEIRS: Final = Tenant("theirs")
 
 def rejected(tenants: Tenants, **wanted: str) -> list[Any]:
     """Return the entries of rejected attempts with these columns, oldest first."""
-    entries = tables.audit_entries
-    query = entries.select().where(entries.c.refusal != "").order_by(entries.c.number)
-    for name, value in wanted.items():
-        query = query.where(entries.c[name] == value)
-    database = Database(tenants.server.database_url)
-    try:
-        with database.read() as connection:
-            return list(connection.execute(query))
-    finally:
-        database.close()
-
-
-def until(seen: Callable[[], Any], wanted: Callable[[Any], bool] = bool, seconds: float = 30.0) -> Any:
-    """Return what is seen as soon as it is as wanted."""
-    deadline = time.monotonic() + seconds
-    while not wanted(found := seen()):
-        assert time.monotonic() < deadline, f"only {found} so far"
-        time.sleep(0.02)
-    return found
-
-
-@contextmanager
-def held(url: str) -> Iterator[None]:
-    """Keep the database from being written to, within the block."""
-    parsed = make_url(url)
-    with ExitStack() as stack:
-        other: Any
-        if parsed.get_backend_name() == "sqlite":
-            other = stack.enter_context(closing(sqlite3.connect(str(parsed.database), isolation_level=None)))
-            other.execute("BEGIN IMMEDIATE")
-        else:
-            plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-            other = stack.enter_context(psycopg.connect(plain))
-            other.execute("SELECT 1 FROM revision FOR UPDATE")
-        yield
-        other.rollback()
+    return audited.rejections(tenants.server.database_url, **wanted)
 
 
 def remove(client: Client, workspace: str, user: str) -> str:

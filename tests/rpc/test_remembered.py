@@ -153,11 +153,29 @@ def test_other_facts_another_bundle_and_another_revision_begin_anew() -> None:
         assert answers.under(*each) is found
 
 
-def test_names_of_modules_that_there_are_not_are_not_kept(server: Tenants) -> None:
+def test_a_denial_says_nothing_of_what_another_caller_asked_for(server: Tenants) -> None:
     found = service(server)
-    for number in range(20):
-        for subject in ("ada", "stranger"):
-            answer = ask(found, subject=subject, required_module=f"{number}" * 1_000)
-            assert list(answer.warnings) == ["UNKNOWN_MODULE"]
-    kept = str([found.denials._made, found.answers._answers])
-    assert len(kept) < 10_000
+    for module in ("acme-secret-project", "billing", "acme-secret-project"):
+        for subject in ("ada", "owen"):
+            remedy = ask(found, subject=subject, required_module=module).denial.remedy
+            assert (remedy.module, remedy.message) == (module, f"This policy has no module {module!r}.")
+
+
+def test_nothing_that_a_caller_invented_is_kept(server: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules of this bundle are about types and any place; with one about an object its denials differ by object."""
+    found = service(server)
+    for about in found.replica.rules.actions["workspace"].values():
+        monkeypatch.setattr(about, "is_particular", True)
+    invented = {
+        "subject": "secret-subject",
+        "workspace_id": "secret-place",
+        "resource": "workspace/secret-object",
+        "required_module": "secret-module",
+    }
+    for field, value in invented.items():
+        for action in ("view", "delete"):
+            for subject in ("ada", "stranger"):
+                ask(found, **{"subject": subject, "action": action, field: value})
+    ask(found)
+    assert len(found.answers._answers) == 1
+    assert "secret" not in str([found.denials._made, found.answers._answers])

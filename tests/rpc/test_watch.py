@@ -330,9 +330,9 @@ def test_a_filter_with_too_many_ids_is_refused(sqlite_dam: Tenants, field: str) 
 def test_a_stream_without_news_tells_that_it_is_there(sqlite_dam: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchers, "HEARTBEAT_SECONDS", 0.1)
     with Stream(sqlite_dam.client()) as stream:
-        stream.until(lambda: len(stream.messages) > 3)
+        stream.until(lambda: len(stream.messages) > 4)
         heartbeat = pb.WatchResponse(event=pb.WATCH_EVENT_HEARTBEAT, revision=stream.started)
-        assert stream.messages[1:4] == [heartbeat] * 3
+        assert stream.messages[2:5] == [heartbeat] * 3
         sqlite_dam.user()
         now = sqlite_dam.revision
         stream.until(lambda: stream.messages[-1].event == pb.WATCH_EVENT_HEARTBEAT and now in stream.revisions)

@@ -80,10 +80,10 @@ def prune_once(database: Database, before: datetime) -> int:
 
 @contextmanager
 def stuck(tenants: Tenants, begin: str = "") -> Iterator[Any]:
-    """Give a stream whose client has taken in nothing but the first message, and little fits on the way to it."""
+    """Give a stream whose client has taken in nothing but the first two messages, and little fits on the way to it."""
     with grpc.insecure_channel(tenants.server.server.address, options=SMALL_WINDOW) as channel:
         call: Any = Client(channel).authorization.Watch(pb.WatchRequest(from_revision=begin))
-        assert next(call).event == pb.WATCH_EVENT_STARTED
+        assert [next(call).event, next(call).event] == [pb.WATCH_EVENT_POLICY, pb.WATCH_EVENT_STARTED]
         yield call
         call.cancel()
 

@@ -1,5 +1,7 @@
 """The database and the replica of a command, which needs no server and does not disturb those that run."""
 
+import os
+import pwd
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from typing import Final
 
 from wsauthz.cli.failures import Failed, listed
 from wsauthz.metrics import Metrics
+from wsauthz.model.identifiers import is_user_id
 from wsauthz.policy.bundle import BundleRefused
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica.population import unknown_roles
@@ -16,6 +19,7 @@ from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
 from wsauthz.store import schema
 from wsauthz.store.database import Database, UnusableUrl
+from wsauthz.tenancy.transaction import Caller
 
 _WAIT_SECONDS: Final = 30.0
 """A command can wait for a running server's write, and writes a lot at once itself."""
@@ -31,6 +35,16 @@ def settings(database: str | None = None, policy: Path | None = None) -> Setting
 
     """
     return Settings.from_environment(database_url=database, policy=policy)
+
+
+def caller(method: str) -> Caller:
+    """Return what the audit says of a command: ``cli:`` with the name of the system's user who runs it."""
+    number = os.geteuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # containers often run as a user without a name
+        name = str(number)
+    return Caller(caller=f"cli:{name}" if is_user_id(name) else f"cli:{number}", actor="", method=method)
 
 
 @contextmanager

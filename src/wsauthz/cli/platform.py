@@ -10,7 +10,6 @@ from wsauthz.model.errors import MemberNotFound
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.replica.writing import write
 from wsauthz.tenancy import platform
-from wsauthz.tenancy.transaction import Caller
 
 app = typer.Typer(name="platform", rich_markup_mode=None, no_args_is_help=True)
 
@@ -47,7 +46,7 @@ def grant(
     with opening.loaded(opening.settings(database, policy)) as replica:
         wanted = role or replica.rules.catalog.operator_role
         is_known = user in replica.facts.users
-        write(replica, _by("grant"), lambda tx: platform.grant(tx, user_id=user, role=wanted))
+        write(replica, opening.caller("platform/grant"), lambda tx: platform.grant(tx, user_id=user, role=wanted))
     print(f"{user} is {wanted} at the platform.")
     if not is_known:
         print(f"Nobody with the id {user} is known yet; whoever comes by it will be.")
@@ -70,7 +69,9 @@ def revoke(
     """
     with opening.loaded(opening.settings(database, policy)) as replica:
         try:
-            revoked = write(replica, _by("revoke"), lambda tx: platform.revoke(tx, user_id=user, role=role)).answer
+            revoked = write(
+                replica, opening.caller("platform/revoke"), lambda tx: platform.revoke(tx, user_id=user, role=role)
+            ).answer
         except MemberNotFound:
             raise Failed(f"{user} does not hold {role or 'a role'} at the platform.") from None
     print(f"{user} is no longer {revoked.role} at the platform.")
@@ -88,7 +89,3 @@ def list_(database: options.Database = None) -> None:
         held = platform.members(connection)
     rows = [(each.user_id, each.role, "yes" if each.is_active else "no", f"{each.joined_at:%Y-%m-%d}") for each in held]
     printing.table(printing.console(), ("USER", "ROLE", "ACTIVE", "SINCE"), rows)
-
-
-def _by(method: str) -> Caller:
-    return Caller(caller="cli", actor="", method=f"platform/{method}")

@@ -20,7 +20,6 @@ from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
 from wsauthz.tenancy.exports import export_state
 from wsauthz.tenancy.imports import Counts, import_state
-from wsauthz.tenancy.transaction import Caller
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -115,10 +114,9 @@ def _read(file: str, form: Form) -> State:
 
 def _import(replica: Replica, state: State, *, allow_platform: bool) -> Mapping[str, Counts]:
     """Import a state in one writing transaction; reports how far it is with long ones."""
-    by = Caller(caller="cli", actor="", method="import")
     with _progress("Writing", sum(map(len, state.records.values()))) as advance:
         work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
-        return write(replica, by, work).answer
+        return write(replica, opening.caller("import"), work).answer
 
 
 def _counted(lines: list[str], advance: Callable[[int], None]) -> Iterator[str]:

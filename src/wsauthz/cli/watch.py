@@ -28,10 +28,10 @@ def watch(
     limit: Annotated[int, typer.Option("--limit", help="End after so many revisions; 0: never.", min=0)] = 0,
     server: Server = None,
 ) -> None:
-    """Print every change that decisions depend on, as it happens.
+    """Print every change that decisions depend on and every new version of the policy, as it happens.
 
-    One message a line, as JSON; the first says where the stream begins. It goes on until it is interrupted, or the
-    server ends it (exit status 2); --from goes on with the last revision printed.
+    One message a line, as JSON. The first has the version of the policy, the second says where the stream begins. It
+    goes on until it is interrupted, or the server ends it (exit status 2); --from goes on with the last revision.
 
     \b
     Example:

@@ -2,8 +2,12 @@
 
 import re
 import secrets
+from typing import Final
 
 from wsauthz.model.errors import InvalidArgument
+
+LONGEST_ID: Final = 128
+"""Characters of an id."""
 
 _ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+-]{1,128}\Z")
 _USER_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+|:/=~-]{1,128}\Z")

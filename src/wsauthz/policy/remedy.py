@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from wsauthz.model.errors import shown
 from wsauthz.model.places import State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Reason, Role
@@ -120,7 +121,7 @@ def _module(rules: Ruleset, reason: Reason, decision: Decision, question: Questi
         module = required if required and has_module(at, module) else module
         place = decision.blocked_by or at
         if module not in rules.catalog.modules:
-            return Remedy(message=f"There is no module {module}.", module=module)
+            return Remedy(message=f"This policy has no module {shown(module)}.", module=module)
         return Remedy(
             message=f"Enable the module {module} in {terms.place(place.key)}.",
             method="SettingsService/SetModules",

@@ -3,17 +3,23 @@
 import asyncio
 import logging
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from wsauthz.model.errors import Unavailable
 from wsauthz.model.targets import Target
-from wsauthz.replica import background
+from wsauthz.policy.bundle import Bundle
+from wsauthz.replica import background, policy_audit
 from wsauthz.replica.rejections import Rejections
 from wsauthz.replica.replica import Replica
 from wsauthz.store import audit
 from wsauthz.store.audit import AuditEntry
+from wsauthz.store.database import Connection
+from wsauthz.store.policies import AuditedPolicy
 from wsauthz.tenancy.transaction import AuditNote, Caller, audit_entry
 
 _log = logging.getLogger(__name__)
@@ -29,17 +35,19 @@ _STOP_SECONDS: Final = 1.0
 
 
 class Auditor:
-    """Records rejected attempts while an event loop runs; it makes no revision."""
+    """Records rejected attempts and changes of the policy while an event loop runs; it makes no revision."""
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._rejections = Rejections()
+        self._policies: deque[tuple[AuditedPolicy, Caller]] = deque()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._most = _MOST_AT_ONCE
         self._is_failing = False
-        replica.metrics.audit_pending = lambda: len(self._rejections.pending)
+        replica.metrics.audit_pending = lambda: len(self._rejections.pending) + len(self._policies)
+        replica.policy_changed = self.policy_changed
 
     def rejected(self, by: Caller, target: Target, reason: str) -> None:
         """Record an attempt that was rejected now; to be called on the loop, and it never waits."""
@@ -48,8 +56,19 @@ class Auditor:
         self._rejections.add(audit_entry(by, note, now, refusal=reason))
         self._woken.set()
 
-    def start(self) -> None:
-        """Write what is recorded from now on."""
+    def policy_changed(self, bundle: Bundle, by: Caller) -> None:
+        """Record that a bundle is in force, unless another server has; to be called on the loop, and it never waits."""
+        self._policies.append((policy_audit.audited(bundle), by))
+        self._woken.set()
+
+    @property
+    def _is_pending(self) -> bool:
+        return bool(self._policies or self._rejections.pending)
+
+    async def start(self) -> None:
+        """Record the bundle in force, at once if the database takes it, and from then on what is recorded."""
+        self.policy_changed(self._replica.policy.bundle, policy_audit.BY_FILES)
+        await self._write()
         self._task = background.keep_running("audit", self._run, self._stopping.is_set)
 
     async def stop(self) -> None:
@@ -60,7 +79,7 @@ class Auditor:
             await asyncio.gather(self._task, return_exceptions=True)
         self._rejections.close_windows(all_of_them=True)
         until = time.monotonic() + _STOP_SECONDS
-        while self._rejections.pending and time.monotonic() < until:
+        while self._is_pending and time.monotonic() < until:
             await self._write()
         for entry in self._rejections.pending:
             _log_lost(entry)
@@ -70,36 +89,56 @@ class Auditor:
             await _wait(self._woken, None if self._rejections.is_idle else _TICK_SECONDS)
             self._woken.clear()
             self._rejections.close_windows()
-            while self._rejections.pending and not self._stopping.is_set():
+            while self._is_pending and not self._stopping.is_set():
                 await _wait(self._stopping, _PAUSE_SECONDS if await self._write() else _TICK_SECONDS)
 
     async def _write(self) -> bool:
-        """Write the oldest entries and return whether they are stored; a failure is logged once."""
+        """Write what has waited longest and return whether it is stored; a failure is logged once."""
+        try:
+            await (self._write_policy() if self._policies else self._write_attempts())
+        except Unavailable:
+            if not self._is_failing:
+                _log.error("the audit cannot be written; retrying", extra={"pending": len(self._rejections.pending)})
+            self._is_failing = True
+            return False
+        if self._is_failing:
+            _log.info("the audit is written again")
+        self._is_failing = False
+        return True
+
+    async def _write_policy(self) -> None:
+        policy, by = self._policies[0]
+        try:
+            await self._store(partial(policy_audit.record, policy=policy, by=by))
+        except Unavailable:
+            raise  # it is tried again
+        except Exception:  # noqa: BLE001 - logged, and later changes are recorded all the same
+            _log.exception("a change of the policy is missing from the audit", extra={"version": policy.version})
+        self._policies.popleft()
+
+    async def _write_attempts(self) -> None:
         pending = self._rejections.pending
         entries = pending[: self._most]
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._append, entries)
+            await self._store(partial(audit.append, entries=entries, at=None))
         except Unavailable:
-            if not self._is_failing:
-                _log.error("rejected attempts cannot be audited; retrying")
-            self._is_failing = True
-            return False
+            raise  # they are tried again
         except Exception:  # noqa: BLE001 - logged as soon as it is clear which entry it is about
             # One entry must not keep all others out: they are written one by one until it is found.
-            if self._most == 1:
-                _log.exception("a rejected attempt cannot be audited")
-                _log_lost(pending.pop(0))
-            self._most = 1
-            return False
+            if self._most > 1:
+                self._most = 1
+                return
+            _log.exception("a rejected attempt cannot be audited")
+            _log_lost(entries[0])
         del pending[: len(entries)]
-        if self._is_failing:
-            _log.info("rejected attempts are audited again")
-        self._is_failing, self._most = False, _MOST_AT_ONCE
-        return True
+        self._most = _MOST_AT_ONCE
 
-    def _append(self, entries: list[AuditEntry]) -> None:
-        with self._replica.database.write() as connection:
-            audit.append(connection, entries, None)
+    async def _store(self, work: Callable[[Connection], object]) -> None:
+        def write() -> None:
+            with self._replica.database.write() as connection:
+                work(connection)
+
+        await asyncio.get_running_loop().run_in_executor(None, write)
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

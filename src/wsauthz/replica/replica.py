@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from wsauthz.metrics import Metrics, Population
 from wsauthz.model.errors import RevisionUnknown, Unavailable
+from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
@@ -23,6 +24,7 @@ from wsauthz.replica.arrivals import Arrivals
 from wsauthz.replica.clock import DatabaseClock
 from wsauthz.replica.hearing import Heard, hear, needs_reload
 from wsauthz.replica.loop import Loop
+from wsauthz.replica.policy_audit import BY_FILES
 from wsauthz.replica.population import population
 from wsauthz.replica.watchers import Watchers
 from wsauthz.store import revisions, snapshot
@@ -72,8 +74,10 @@ class Replica:
         self.seen_at = 0.0
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock = DatabaseClock()
+        self.policy_changed: Callable[[Bundle, Caller], None] = lambda _bundle, _by: None
+        """Called on the loop with each bundle that is put in force, and on whose behalf."""
         self.loop = Loop()
-        self.watchers = Watchers(database)
+        self.watchers = Watchers(database, policy.bundle.version)
         """Who is told what is applied here."""
         self._arrivals = Arrivals()
         """Told whenever the database was heard of, for those who wait for a revision."""
@@ -199,12 +203,12 @@ class Replica:
         """Return what ``look`` returns when it is called on the loop with facts, rules and the time."""
         return self.loop.call(lambda: look(self.facts, self.rules, self.now()))
 
-    def reload_policy(self) -> Reload:
+    def reload_policy(self, by: Caller = BY_FILES) -> Reload:
         """Read the bundle directory again, in this worker thread, and put in force what is good."""
         with self._reading_policy:
             known = self.policy.problems
             reload = self.policy.read()
-            self.loop.call(lambda: self.policy.put(reload))
+            self.loop.call(lambda: self._put(reload, by))
         result = "refused" if reload.problems else "changed" if reload.changed else "unchanged"
         self.metrics.reloads[result] += 1
         if not reload.problems:
@@ -215,6 +219,13 @@ class Replica:
                 "the bundle was refused; the last good one stays", extra={"problems": list(reload.problems)[:20]}
             )
         return reload
+
+    def _put(self, reload: Reload, by: Caller) -> None:
+        """Put in force what was read, and tell those who watch in the same step; on the loop."""
+        self.policy.put(reload)
+        if reload.changed:
+            self.policy_changed(reload.bundle, by)
+            self.watchers.policy_put(self.policy.bundle.version)
 
     def population(self) -> Population:
         """Return what is held now, for a scrape; asked from any thread."""

@@ -43,15 +43,24 @@ class Told(NamedTuple):
     changes: Sequence[Change]
 
 
+class Policy(NamedTuple):
+    """A version of the bundle, in force after a revision."""
+
+    version: str
+    after: int
+
+
 class Watcher:
     """One stream's place in the order of revisions, and what waits for it; to be used on the loop."""
 
-    def __init__(self, position: int, reached: int) -> None:
+    def __init__(self, position: int, reached: int, policy: Policy) -> None:
         self.position = position
         """The newest revision that was told."""
         self._reached = reached
         """The newest revision there is."""
         self._waiting: deque[Told] = deque()
+        self._policies = deque([policy])
+        """Apart from the revisions, because no table has them: they are kept when revisions are read from the table."""
         self._size = 0
         self._is_live = False
         self._news = asyncio.Event()
@@ -70,11 +79,29 @@ class Watcher:
                 self._end = ConsumerTooSlow()
         self._news.set()
 
+    def hear_policy(self, policy: Policy) -> None:
+        """Take in that another version of the bundle is in force."""
+        self._policies.append(policy)
+        if len(self._policies) > MOST_WAITING_CHANGES:
+            self.end(ConsumerTooSlow())
+        self._news.set()
+
     def end(self, why: Refused) -> None:
         """Tell no more, but why."""
         self._end = self._end or why
         self._forget()
         self._news.set()
+
+    def take_policy(self) -> Policy | None:
+        """Return the next version of the bundle, once everything before it was told; None: there is none.
+
+        Raises:
+            whatever the watcher was ended with.
+
+        """
+        self.check()
+        is_next = bool(self._policies) and self._policies[0].after <= self.position
+        return self._policies.popleft() if is_next else None
 
     def take(self) -> Told | None:
         """Return the next revision if it is here; None: ``missing`` says which are not, or there is none yet.
@@ -134,8 +161,9 @@ class Watcher:
 class Watchers:
     """All watchers of one replica."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, policy_version: str) -> None:
         self._database = database
+        self._policy_version = policy_version
         self._watchers: set[Watcher] = set()
         self._now = Revision(value=0, epoch="")
         self._closed = False
@@ -163,6 +191,12 @@ class Watchers:
         for watcher in self._watchers:
             watcher.hear((), now.value)
 
+    def policy_put(self, version: str) -> None:
+        """Tell that another version of the bundle is in force; on the loop, in the step that put it in force."""
+        self._policy_version = version
+        for watcher in self._watchers:
+            watcher.hear_policy(Policy(version, self._now.value))
+
     def end(self, why: Refused) -> None:
         """End everybody's stream."""
         for watcher in self._watchers:
@@ -177,10 +211,11 @@ class Watchers:
         """Wait for what is being read; blocks."""
         self._reader.shutdown()
 
-    async def watch(self, since: int) -> AsyncGenerator[Told | None]:
+    async def watch(self, since: int) -> AsyncGenerator[Told | Policy | None]:
         """Yield the revisions after ``since``, without end; None now and then, while there is nothing to tell.
 
-        The first is None: that the watcher is there.
+        The first is the version of the bundle in force, the second is None: the watcher is there. Another version comes
+        after the revisions that were applied before it was put in force, and before those that were applied later.
 
         Raises:
             TooManyStreams: as many watch as may. ConsumerTooSlow: what is yielded is not taken fast enough.
@@ -190,11 +225,14 @@ class Watchers:
         """
         with self._watcher(since) as watcher:
             ahead = deque(await self._read(watcher, watcher.missing()))
+            yield watcher.take_policy()
             yield None
             while True:
-                while ahead:
+                if (policy := watcher.take_policy()) is not None:
+                    yield policy
+                elif ahead:
                     yield watcher.passed(ahead.popleft())
-                if (live := watcher.take()) is not None:
+                elif (live := watcher.take()) is not None:
                     yield live
                 elif (through := watcher.missing()) > watcher.position:
                     ahead.extend(await self._read(watcher, through))
@@ -207,7 +245,7 @@ class Watchers:
             raise Unavailable
         if len(self._watchers) >= MOST_STREAMS:
             raise TooManyStreams
-        watcher = Watcher(since, self._now.value)
+        watcher = Watcher(since, self._now.value, Policy(self._policy_version, since))
         self._watchers.add(watcher)
         try:
             yield watcher

@@ -13,7 +13,7 @@ from wsauthz.policy.guards import RouteDecision, check_route
 from wsauthz.policy.place import Place
 from wsauthz.policy.remedy import remedy
 from wsauthz.replica.replica import Replica
-from wsauthz.rpc.authorization import check_resource, place_of
+from wsauthz.rpc.authorization import check_module, check_resource, place_of
 from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.rpc.running import on_loop
@@ -46,7 +46,7 @@ class AccessQueries:
             subject=check_user_id("subject", request.subject),
             workspace_id=request.workspace_id,
             guards=request.guards,
-            required_module=request.required_module,
+            required_module=check_module(request.required_module),
             parent_workspace_id=request.parent_workspace_id,
         )
         decision = route.decision
@@ -90,7 +90,7 @@ class AccessQueries:
             subject=check_user_id("subject", request.subject),
             resource=check_resource(request.resource),
             action=request.action,
-            required_module=request.required_module,
+            required_module=check_module(request.required_module),
             after=self.pages.position(by, request),
             limit=page_size(request),
         )
@@ -114,7 +114,7 @@ class AccessQueries:
             place=place or ("workspace", ""),
             resource=resource,
             action=request.action,
-            required_module=request.required_module,
+            required_module=check_module(request.required_module),
             after=self.pages.position(by, request),
             limit=page_size(request),
         )

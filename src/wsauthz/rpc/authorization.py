@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from wsauthz.metrics import Metrics
 from wsauthz.model.errors import InvalidArgument
-from wsauthz.model.identifiers import check_id, check_user_id, is_resource_id
+from wsauthz.model.identifiers import LONGEST_ID, check_id, check_user_id, is_resource_id
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.policy.access import provenance
 from wsauthz.policy.catalog import Reason
@@ -55,8 +55,7 @@ class AuthorizationService:
         if found is None:
             decision = self._decide(request)
             found = Remembered(self._message(request, decision), decision.reason or "")
-            # Names of no module may be of any length, and of any number.
-            if workspace_id and not (decision.depends_on_time or is_unknown(replica.rules, request.required_module)):
+            if self._is_kept(request, decision):
                 answers[asked] = found
         self.metrics.decisions[found.reason] += 1
         response = pb.CheckResponse()
@@ -78,7 +77,7 @@ class AuthorizationService:
 
     def _decide(self, request: pb.CheckRequest) -> Decision:
         facts, rules, subject, resource = self.replica.facts, self.replica.rules, request.subject, request.resource
-        check_asked(facts, rules, subject, resource)
+        check_asked(facts, rules, subject, resource, request.required_module)
         return decide(
             facts,
             rules,
@@ -88,6 +87,18 @@ class AuthorizationService:
             resource=resource,
             action=request.action,
             required_module=request.required_module,
+        )
+
+    def _is_kept(self, request: pb.CheckRequest, decision: Decision) -> bool:
+        """Tell whether an answer may be given again: time does not change it, and no name in it is the caller's own."""
+        facts, rules, subject = self.replica.facts, self.replica.rules, request.subject
+        return (
+            decision.place is not None
+            and decision.place.key[0] == "workspace"
+            and not decision.depends_on_time
+            and request.resource in rules.actions
+            and not is_unknown(rules, request.required_module)
+            and (subject in facts.grants or subject in facts.users)
         )
 
     def _message(self, request: pb.CheckRequest, decision: Decision) -> pb.CheckResponse:
@@ -148,17 +159,31 @@ class AuthorizationService:
         response.denial.remedy.CopyFrom(remedy_message(fix, users))
 
 
-def check_asked(facts: Facts, rules: Ruleset, subject: str, resource: str) -> None:
+def check_asked(facts: Facts, rules: Ruleset, subject: str, resource: str, required_module: str) -> None:
     """Return if what a question names may be asked about; nothing is looked at that is known to be proper.
 
     Raises:
-        InvalidArgument: the resource or the subject is malformed.
+        InvalidArgument: the resource or the subject is malformed, or the required module too long.
 
     """
+    if required_module and required_module not in rules.catalog.modules:
+        check_module(required_module)
     if resource not in rules.actions:
         check_resource(resource)
     if subject not in facts.grants:  # who is a member somewhere has a proper id
         check_user_id("subject", subject)
+
+
+def check_module(name: str) -> str:
+    """Return the name of a required module unchanged; whether there is such a module is the engine's business.
+
+    Raises:
+        InvalidArgument: it is longer than an id.
+
+    """
+    if len(name) > LONGEST_ID:
+        raise InvalidArgument("required_module", f"must be at most {LONGEST_ID} characters long")
+    return name
 
 
 def place_of(request: Asked, known: Container[PlaceKey] = ()) -> PlaceKey | None:

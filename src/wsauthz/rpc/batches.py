@@ -9,7 +9,7 @@ from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import decide
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.authorization import check_asked, place_of
-from wsauthz.rpc.decisions import DecisionIds
+from wsauthz.rpc.decisions import DecisionIds, timestamp
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1 import authorization_pb2 as pb
@@ -59,7 +59,7 @@ class _Batch:
         facts, rules = self._facts, self._rules
         subject, resource, required_module = item.subject, item.resource, item.required_module
         try:
-            check_asked(facts, rules, subject, resource)
+            check_asked(facts, rules, subject, resource, required_module)
             place = place_of(item, facts.places)
         except Refused as refused:
             self.answers += (pb.BatchCheckAnswer(error=str(refused)) for _ in actions)
@@ -82,7 +82,10 @@ class _Batch:
             reasons = decision.reasons
             reason = reasons[0] if reasons else None
             self._counted[reason or ""] += 1
-            self.answers.append(self._made.get(reason) or self._make(reason))
+            answer = self._made.get(reason) or self._make(reason)
+            if decision.valid_until is not None:
+                answer = pb.BatchCheckAnswer(decision=answer.decision, valid_until=timestamp(decision.valid_until))
+            self.answers.append(answer)
 
     def _make(self, reason: Reason | None) -> pb.BatchCheckAnswer:
         answer = pb.BatchCheckAnswer(decision=pb.DECISION_ALLOW)

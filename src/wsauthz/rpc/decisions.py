@@ -23,8 +23,6 @@ from wsauthz.v1 import places_pb2
 
 _MOST_DENIALS: Final = 10_000
 _MOST_REMEMBERED: Final = 4_096
-_UNKNOWN: Final = "?"
-"""Any module that there is none of: their names have no end, in number and in length, and all are denied alike."""
 _LAST_SECOND: Final = 253_402_300_799
 """Of the year 9999; a Timestamp holds no later one."""
 
@@ -96,7 +94,7 @@ class Denials:
     """Denials as messages, made once for each kind: most of a denial's cost is finding out what would fix it.
 
     What is wrong with a subject is said in the same words everywhere, with the id of the place filled in; what is wrong
-    with a place is remembered for each place.
+    with a place is remembered for each place. Nothing is kept that names what a caller invented.
     """
 
     def __init__(self) -> None:
@@ -107,17 +105,23 @@ class Denials:
         self, to: pb.Denial, rules: Ruleset, decision: Decision, *, resource: str, action: str, required_module: str
     ) -> None:
         """Fill in the message of a denial."""
+        at, (asked, object_id) = decision.place, rules.action(resource, action)
+
+        def make() -> pb.Denial:
+            fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)
+            return denial(decision, rules.catalog.answer(decision.reasons[0]), remedy_message(fix))
+
+        if is_unknown(rules, required_module) or (asked.is_particular and object_id):
+            to.CopyFrom(make())
+            return
         if rules is not self._rules or len(self._made) >= _MOST_DENIALS:
             self._rules, self._made = rules, {}
-        at, (asked, _) = decision.place, rules.action(resource, action)
         is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and not asked.is_particular
-        about = at.key[0] if is_shared and at is not None else _about(decision, resource)
-        module = _UNKNOWN if is_unknown(rules, required_module) else required_module
-        key = (decision.reasons, asked, module, about)
+        about = at.key[0] if is_shared and at is not None else _about(decision)
+        key = (decision.reasons, asked, required_module, about)
         made = self._made.get(key)
         if made is None:
-            fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)
-            made = self._made[key] = denial(decision, rules.catalog.answer(decision.reasons[0]), remedy_message(fix))
+            made = self._made[key] = make()
         to.CopyFrom(made)
         if is_shared and at is not None:
             name_place(to.remedy.place, at.key)
@@ -125,7 +129,7 @@ class Denials:
                 to.redirect_to = _redirect(rules.catalog.answer(decision.reasons[0]).redirect, at.key[1])
 
 
-def _about(decision: Decision, resource: str) -> tuple[object, ...]:
+def _about(decision: Decision) -> tuple[object, ...]:
     """Return what a denial depends on that is not shared with other places."""
     at, rule, blocked_by = decision.place, decision.rule, decision.blocked_by
     return (
@@ -133,7 +137,6 @@ def _about(decision: Decision, resource: str) -> tuple[object, ...]:
         at.modules if at else None,  # the remedy names the module that is missing
         blocked_by.key if blocked_by else None,
         rule.line if rule else 0,
-        resource if decision.reasons[0] in OF_THE_SUBJECT else "",  # there are rules about single objects
     )
 
 

@@ -32,9 +32,9 @@ class PolicyService:
         )
 
     @in_thread
-    def ReloadPolicy(self, request: pb.ReloadPolicyRequest, by: Caller) -> pb.ReloadPolicyResponse:  # noqa: ARG002 - uniform
+    def ReloadPolicy(self, request: pb.ReloadPolicyRequest, by: Caller) -> pb.ReloadPolicyResponse:  # noqa: ARG002 - it has no fields
         """Read the bundle directory again now."""
-        reload = self.replica.reload_policy()
+        reload = self.replica.reload_policy(by)
         return pb.ReloadPolicyResponse(version=reload.bundle.version, changed=reload.changed, problems=reload.problems)
 
     @in_thread

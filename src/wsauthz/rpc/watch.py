@@ -9,7 +9,7 @@ from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import check_id, check_user_id
 from wsauthz.replica.hearing import RELOAD
 from wsauthz.replica.replica import Replica
-from wsauthz.replica.watchers import Told
+from wsauthz.replica.watchers import Policy, Told
 from wsauthz.replica.writing import UNRELATED
 from wsauthz.rpc.decisions import timestamp
 from wsauthz.store.revisions import Change, Revision, parse_token
@@ -33,7 +33,7 @@ class Watches:
         self.replica = replica
 
     async def Watch(self, request: pb.WatchRequest, by: Caller) -> AsyncGenerator[pb.WatchResponse]:  # noqa: ARG002 - uniform
-        """Tell revisions from one on, and now and then that there are none."""
+        """Tell revisions and policy versions from one revision on, and now and then that there are none."""
         wanted = Filter.of(request.filter)
         replica = self.replica
         at = replica.revision
@@ -46,6 +46,9 @@ class Watches:
                     replica.check_ready()
                     yield pb.WatchResponse(event=event, revision=at.token)
                     event = pb.WATCH_EVENT_HEARTBEAT
+                    continue
+                if isinstance(told, Policy):
+                    yield pb.WatchResponse(event=pb.WATCH_EVENT_POLICY, revision=at.token, policy_version=told.version)
                     continue
                 at = Revision(value=told.revision, epoch=at.epoch)
                 for message in _messages(told, at.token, wanted):

@@ -34,6 +34,7 @@ from wsauthz.model.places import PLATFORM
 from wsauthz.replica.auditor import Auditor
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc import errors, streams, targets
+from wsauthz.rpc.lengths import LONGEST, check_texts
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.replays import LONGEST_REQUEST_ID
 from wsauthz.rpc.running import Implementation, Running
@@ -47,7 +48,6 @@ REQUEST_ID: Final = "x-request-id"
 TRUSTED: Final = "local"
 """The caller's name while no keys are configured and everybody on loopback is trusted."""
 _MOST_WAIT_SECONDS: Final = 10.0
-_MALFORMED: Final = object()
 _AUDITED: Final = (NotFound, PermissionDenied, FailedPrecondition, TooManyAttempts, TooManyRefusals)
 """Rejections that depend on the actor or on the state. Malformed requests and trouble of the server are not audited."""
 
@@ -192,11 +192,11 @@ def _caller(method: Method, anonymous: Caller, context: grpc.aio.ServicerContext
 
     Raises:
         ActorRepeated, ActorRequired: the metadata names nobody, or twice. InvalidArgument: a malformed user id, or
-        a body that is no message.
+        a body of which no request could be made.
 
     """
-    if request is _MALFORMED:
-        raise InvalidArgument("request", "is no message of this method")
+    if isinstance(request, InvalidArgument):
+        raise request
     actor: str | None = None
     request_id = ""
     for key, value in context.invocation_metadata() or ():
@@ -221,11 +221,16 @@ def _printable(text: str) -> str:
 
 
 def _parse(request: type[Message], body: bytes) -> Any:
-    """Return the request; a body that is none must reach the wrapper: grpcio would answer with the parser's words."""
+    """Return the request, or what is wrong with it, for the wrapper: grpcio would answer with the parser's words."""
     try:
-        return request.FromString(body)
+        found = request.FromString(body)
+        if len(body) > LONGEST:  # a text is no longer than its message
+            check_texts(found)
     except DecodeError:
-        return _MALFORMED
+        return InvalidArgument("request", "is no message of this method")
+    except InvalidArgument as problem:
+        return problem
+    return found
 
 
 def _wanted_revisions(method: Method) -> Callable[[Any], list[str]]:

@@ -81,19 +81,20 @@ def append(
 
     ``end`` is where the chain ends, if that is known since the transaction took its revision.
     """
-    end = end or _end(connection)
-    head = end.head
+    at_end = end or end_of(connection)
+    head = at_end.head
     written = []
-    for number, entry in enumerate(entries, end.count + 1):
+    for number, entry in enumerate(entries, at_end.count + 1):
         row = {"number": number, "revision": None if at is None else at.value, **rows.values_of(entry)}
-        head = _mac(end.secret, head, row)
+        head = _mac(at_end.secret, head, row)
         written.append({**row, "mac": head})
     if written:
         connection.execute(insert(audit_entries), written)
         connection.execute(update(revision), {"audit_count": written[-1]["number"], "audit_head": head})
 
 
-def _end(connection: Connection) -> AuditEnd:
+def end_of(connection: Connection) -> AuditEnd:
+    """Return where the chain ends, and keep others from continuing it until the transaction ends."""
     last = connection.execute(_LAST.with_for_update()).one()
     return AuditEnd(count=last.audit_count, head=last.audit_head, secret=bytes.fromhex(last.secret))
 

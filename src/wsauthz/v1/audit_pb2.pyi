@@ -41,10 +41,12 @@ class AuditEntry(_message.Message):
     number: _builtins.int
     """Counts from 1 without a gap."""
     caller: _builtins.str
-    """The calling application and the user it acted for."""
+    """The calling application and the user it acted for; "cli:<system user>" for a command, "server" for policy files that
+    a server found changed.
+    """
     actor: _builtins.str
     method: _builtins.str
-    """"Service/Method"."""
+    """"Service/Method"; "import", "platform/grant", "platform/revoke"; "policy/load"."""
     target_kind: _builtins.str
     """What it was done to: user, organization, workspace, membership, invitation ... For a rejected attempt, the user, the
     invitation or the place that the request names.
@@ -68,7 +70,9 @@ class AuditEntry(_message.Message):
 
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
-        """Ids, enums, numbers and flags only."""
+        """Ids, enums, numbers and flags only. A change of the policy has the version, the digests of the files that differ and
+        the rules that differ, at most 100 in each entry.
+        """
 
     @_builtins.property
     def after(self) -> _struct_pb2.Struct: ...

@@ -4,7 +4,8 @@ isort:skip_file
 "Can user X do Y in workspace Z, and if not, why, and what would fix it?"
 
 A denial is an answer, never an RPC error. INVALID_ARGUMENT (with the field) is for malformed ids, unknown
-resource types and unknown actions; UNAVAILABLE when the server cannot answer from a state it trusts.
+resource types, unknown actions and texts that are too long (no text of any request of this API may have more than
+16,384 characters; most fields allow less); UNAVAILABLE when the server cannot answer from a state it trusts.
 """
 
 from collections import abc as _abc
@@ -69,7 +70,7 @@ class CheckRequest(_message.Message):
     """An action the resource type has."""
     required_module: _builtins.str
     """Also demand that the place has this module, and that the role which allows the action counts in it. An unknown
-    module is denied with MODULE_NOT_ENABLED and a warning.
+    module is denied with MODULE_NOT_ENABLED and a warning. At most 128 characters.
     """
     at_least_revision: _builtins.str
     """A revision from any answer of this API. The server waits for it up to the deadline of the call, at most 10 seconds, and
@@ -408,6 +409,7 @@ class BatchCheckItem(_message.Message):
     platform: _builtins.bool
     resource: _builtins.str
     required_module: _builtins.str
+    """As in CheckRequest."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One or more actions on the resource."""
@@ -472,6 +474,7 @@ class BatchCheckAnswer(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
     decision: Global___Decision.ValueType
     """Unspecified only when `error` is set."""
     reason: _builtins.str
@@ -479,6 +482,10 @@ class BatchCheckAnswer(_message.Message):
     http_status: _builtins.int
     error: _builtins.str
     """Set when this item could not be decided; names the field."""
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """As in CheckResponse."""
+
     def __init__(
         self,
         *,
@@ -486,10 +493,11 @@ class BatchCheckAnswer(_message.Message):
         reason: _builtins.str = ...,
         http_status: _builtins.int = ...,
         error: _builtins.str = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "error", b"error", "http_status", b"http_status", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "error", b"error", "http_status", b"http_status", "reason", b"reason", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -509,7 +517,7 @@ class CheckRouteRequest(_message.Message):
     workspace_id: _builtins.str
     """Straight from the route; missing or malformed is a denial here, not an error."""
     required_module: _builtins.str
-    """The module the page needs; empty: the module guard passes."""
+    """The module the page needs, at most 128 characters; empty: the module guard passes."""
     parent_workspace_id: _builtins.str
     """When set, the workspace must be a child of this one."""
     at_least_revision: _builtins.str
@@ -845,6 +853,7 @@ class LookupWorkspacesRequest(_message.Message):
     resource: _builtins.str
     action: _builtins.str
     required_module: _builtins.str
+    """As in CheckRequest."""
     page_size: _builtins.int
     """0: 100; at most 1,000."""
     page_token: _builtins.str
@@ -918,6 +927,7 @@ class LookupSubjectsRequest(_message.Message):
     resource: _builtins.str
     action: _builtins.str
     required_module: _builtins.str
+    """As in CheckRequest."""
     page_size: _builtins.int
     """0: 100; at most 1,000."""
     page_token: _builtins.str

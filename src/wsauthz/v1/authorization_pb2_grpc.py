@@ -131,8 +131,10 @@ class AuthorizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
-        it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+        """Every change that decisions depend on, as it happens, and every new version of the policy: for caches and mirrors. Watch
+        sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
+        answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
+        from the last revision taken in, on this or any other server of the same database. It ends with
         FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
         had or has lost (a restore): read everything anew, and watch from now on;
         OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;

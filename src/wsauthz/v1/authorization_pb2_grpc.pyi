@@ -4,7 +4,8 @@ isort:skip_file
 "Can user X do Y in workspace Z, and if not, why, and what would fix it?"
 
 A denial is an answer, never an RPC error. INVALID_ARGUMENT (with the field) is for malformed ids, unknown
-resource types and unknown actions; UNAVAILABLE when the server cannot answer from a state it trusts.
+resource types, unknown actions and texts that are too long (no text of any request of this API may have more than
+16,384 characters; most fields allow less); UNAVAILABLE when the server cannot answer from a state it trusts.
 """
 
 from collections import abc as _abc
@@ -53,8 +54,10 @@ class AuthorizationServiceStub:
     LookupSubjects: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.LookupSubjectsRequest, _authorization_pb2.LookupSubjectsResponse]
     """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
     Watch: _grpc.UnaryStreamMultiCallable[_watch_pb2.WatchRequest, _watch_pb2.WatchResponse]
-    """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
-    it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+    """Every change that decisions depend on, as it happens, and every new version of the policy: for caches and mirrors. Watch
+    sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
+    answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
+    from the last revision taken in, on this or any other server of the same database. It ends with
     FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
     had or has lost (a restore): read everything anew, and watch from now on;
     OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
@@ -85,8 +88,10 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     LookupSubjects: _aio.UnaryUnaryMultiCallable[_authorization_pb2.LookupSubjectsRequest, _authorization_pb2.LookupSubjectsResponse]  # type: ignore[assignment]
     """Every user whom Check would allow in the place, by id; pages as in LookupWorkspaces."""
     Watch: _aio.UnaryStreamMultiCallable[_watch_pb2.WatchRequest, _watch_pb2.WatchResponse]  # type: ignore[assignment]
-    """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
-    it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+    """Every change that decisions depend on, as it happens, and every new version of the policy: for caches and mirrors. Watch
+    sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
+    answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
+    from the last revision taken in, on this or any other server of the same database. It ends with
     FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
     had or has lost (a restore): read everything anew, and watch from now on;
     OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
@@ -162,8 +167,10 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _watch_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_watch_pb2.WatchResponse], _abc.AsyncIterator[_watch_pb2.WatchResponse]]:
-        """Every change that decisions depend on, as it happens: for caches and mirrors. The stream goes on until one side ends
-        it; resume from the last revision taken in, on this or any other server of the same database. It ends with
+        """Every change that decisions depend on, as it happens, and every new version of the policy: for caches and mirrors. Watch
+        sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
+        answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
+        from the last revision taken in, on this or any other server of the same database. It ends with
         FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
         had or has lost (a restore): read everything anew, and watch from now on;
         OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;

@@ -27,35 +27,35 @@ from wsauthz.v1 import places_pb2 as wsauthz_dot_v1_dot_places__pb2
 from wsauthz.v1 import settings_pb2 as wsauthz_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wsauthz/v1/watch.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wsauthz/v1/places.proto\x1a\x19wsauthz/v1/settings.proto\"i\n\x0cWatchRequest\x12\x15\n\rfrom_revision\x18\x01 \x01(\t\x12\'\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x17.wsauthz.v1.WatchFilter\x12\x19\n\x11\x61t_least_revision\x18\x03 \x01(\t\"w\n\x0bWatchFilter\x12%\n\x05kinds\x18\x01 \x03(\x0e\x32\x16.wsauthz.v1.ChangeKind\x12\x15\n\rworkspace_ids\x18\x02 \x03(\t\x12\x18\n\x10organization_ids\x18\x03 \x03(\t\x12\x10\n\x08user_ids\x18\x04 \x03(\t\"\x80\x01\n\rWatchResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0e\x32\x16.wsauthz.v1.WatchEvent\x12\x10\n\x08revision\x18\x02 \x01(\t\x12#\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x12.wsauthz.v1.Change\x12\x11\n\tcontinues\x18\x04 \x01(\x08\"\xba\x02\n\x06\x43hange\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x16.wsauthz.v1.UserChangeH\x00\x12\x36\n\x0corganization\x18\x02 \x01(\x0b\x32\x1e.wsauthz.v1.OrganizationChangeH\x00\x12\x30\n\tworkspace\x18\x03 \x01(\x0b\x32\x1b.wsauthz.v1.WorkspaceChangeH\x00\x12\x32\n\nmembership\x18\x04 \x01(\x0b\x32\x1c.wsauthz.v1.MembershipChangeH\x00\x12\x36\n\x0csubscription\x18\x05 \x01(\x0b\x32\x1e.wsauthz.v1.SubscriptionChangeH\x00\x12*\n\x06reload\x18\x06 \x01(\x0b\x32\x18.wsauthz.v1.ReloadChangeH\x00\x42\x06\n\x04\x66\x61\x63t\"A\n\nUserChange\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x11\n\tis_active\x18\x03 \x01(\x08\"T\n\x12OrganizationChange\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x14\n\x0cis_suspended\x18\x03 \x01(\x08\"\xf3\x01\n\x0fWorkspaceChange\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x17\n\x0forganization_id\x18\x03 \x01(\t\x12\x1b\n\x13parent_workspace_id\x18\x04 \x01(\t\x12\x15\n\rowner_user_id\x18\x05 \x01(\t\x12\x11\n\tis_active\x18\x06 \x01(\x08\x12\x14\n\x0cis_suspended\x18\x07 \x01(\x08\x12\x0f\n\x07modules\x18\x08 \x03(\t\x12\x1d\n\x10\x63hild_workspaces\x18\t \x01(\x08H\x00\x88\x01\x01\x42\x13\n\x11_child_workspaces\"\xe5\x01\n\x10MembershipChange\x12 \n\x05place\x18\x01 \x01(\x0b\x32\x11.wsauthz.v1.Place\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x13\n\x0bpermissions\x18\x05 \x03(\t\x12\'\n\x07modules\x18\x06 \x01(\x0b\x32\x16.wsauthz.v1.ModuleList\x12\x11\n\tis_active\x18\x07 \x01(\x08\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x12SubscriptionChange\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.wsauthz.v1.SubscriptionStatus\"\x0e\n\x0cReloadChange*\xb2\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_KIND_USER\x10\x01\x12\x1c\n\x18\x43HANGE_KIND_ORGANIZATION\x10\x02\x12\x19\n\x15\x43HANGE_KIND_WORKSPACE\x10\x03\x12\x1a\n\x16\x43HANGE_KIND_MEMBERSHIP\x10\x04\x12\x1c\n\x18\x43HANGE_KIND_SUBSCRIPTION\x10\x05*w\n\nWatchEvent\x12\x1b\n\x17WATCH_EVENT_UNSPECIFIED\x10\x00\x12\x17\n\x13WATCH_EVENT_STARTED\x10\x01\x12\x18\n\x14WATCH_EVENT_REVISION\x10\x02\x12\x19\n\x15WATCH_EVENT_HEARTBEAT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wsauthz/v1/watch.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wsauthz/v1/places.proto\x1a\x19wsauthz/v1/settings.proto\"i\n\x0cWatchRequest\x12\x15\n\rfrom_revision\x18\x01 \x01(\t\x12\'\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x17.wsauthz.v1.WatchFilter\x12\x19\n\x11\x61t_least_revision\x18\x03 \x01(\t\"w\n\x0bWatchFilter\x12%\n\x05kinds\x18\x01 \x03(\x0e\x32\x16.wsauthz.v1.ChangeKind\x12\x15\n\rworkspace_ids\x18\x02 \x03(\t\x12\x18\n\x10organization_ids\x18\x03 \x03(\t\x12\x10\n\x08user_ids\x18\x04 \x03(\t\"\x98\x01\n\rWatchResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0e\x32\x16.wsauthz.v1.WatchEvent\x12\x10\n\x08revision\x18\x02 \x01(\t\x12#\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x12.wsauthz.v1.Change\x12\x11\n\tcontinues\x18\x04 \x01(\x08\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"\xba\x02\n\x06\x43hange\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x16.wsauthz.v1.UserChangeH\x00\x12\x36\n\x0corganization\x18\x02 \x01(\x0b\x32\x1e.wsauthz.v1.OrganizationChangeH\x00\x12\x30\n\tworkspace\x18\x03 \x01(\x0b\x32\x1b.wsauthz.v1.WorkspaceChangeH\x00\x12\x32\n\nmembership\x18\x04 \x01(\x0b\x32\x1c.wsauthz.v1.MembershipChangeH\x00\x12\x36\n\x0csubscription\x18\x05 \x01(\x0b\x32\x1e.wsauthz.v1.SubscriptionChangeH\x00\x12*\n\x06reload\x18\x06 \x01(\x0b\x32\x18.wsauthz.v1.ReloadChangeH\x00\x42\x06\n\x04\x66\x61\x63t\"A\n\nUserChange\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x11\n\tis_active\x18\x03 \x01(\x08\"T\n\x12OrganizationChange\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x14\n\x0cis_suspended\x18\x03 \x01(\x08\"\xf3\x01\n\x0fWorkspaceChange\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x17\n\x0forganization_id\x18\x03 \x01(\t\x12\x1b\n\x13parent_workspace_id\x18\x04 \x01(\t\x12\x15\n\rowner_user_id\x18\x05 \x01(\t\x12\x11\n\tis_active\x18\x06 \x01(\x08\x12\x14\n\x0cis_suspended\x18\x07 \x01(\x08\x12\x0f\n\x07modules\x18\x08 \x03(\t\x12\x1d\n\x10\x63hild_workspaces\x18\t \x01(\x08H\x00\x88\x01\x01\x42\x13\n\x11_child_workspaces\"\xe5\x01\n\x10MembershipChange\x12 \n\x05place\x18\x01 \x01(\x0b\x32\x11.wsauthz.v1.Place\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x13\n\x0bpermissions\x18\x05 \x03(\t\x12\'\n\x07modules\x18\x06 \x01(\x0b\x32\x16.wsauthz.v1.ModuleList\x12\x11\n\tis_active\x18\x07 \x01(\x08\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x12SubscriptionChange\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.wsauthz.v1.SubscriptionStatus\"\x0e\n\x0cReloadChange*\xb2\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_KIND_USER\x10\x01\x12\x1c\n\x18\x43HANGE_KIND_ORGANIZATION\x10\x02\x12\x19\n\x15\x43HANGE_KIND_WORKSPACE\x10\x03\x12\x1a\n\x16\x43HANGE_KIND_MEMBERSHIP\x10\x04\x12\x1c\n\x18\x43HANGE_KIND_SUBSCRIPTION\x10\x05*\x8f\x01\n\nWatchEvent\x12\x1b\n\x17WATCH_EVENT_UNSPECIFIED\x10\x00\x12\x17\n\x13WATCH_EVENT_STARTED\x10\x01\x12\x18\n\x14WATCH_EVENT_REVISION\x10\x02\x12\x19\n\x15WATCH_EVENT_HEARTBEAT\x10\x03\x12\x16\n\x12WATCH_EVENT_POLICY\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wsauthz.v1.watch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHANGEKIND']._serialized_start=1570
-  _globals['_CHANGEKIND']._serialized_end=1748
-  _globals['_WATCHEVENT']._serialized_start=1750
-  _globals['_WATCHEVENT']._serialized_end=1869
+  _globals['_CHANGEKIND']._serialized_start=1594
+  _globals['_CHANGEKIND']._serialized_end=1772
+  _globals['_WATCHEVENT']._serialized_start=1775
+  _globals['_WATCHEVENT']._serialized_end=1918
   _globals['_WATCHREQUEST']._serialized_start=123
   _globals['_WATCHREQUEST']._serialized_end=228
   _globals['_WATCHFILTER']._serialized_start=230
   _globals['_WATCHFILTER']._serialized_end=349
   _globals['_WATCHRESPONSE']._serialized_start=352
-  _globals['_WATCHRESPONSE']._serialized_end=480
-  _globals['_CHANGE']._serialized_start=483
-  _globals['_CHANGE']._serialized_end=797
-  _globals['_USERCHANGE']._serialized_start=799
-  _globals['_USERCHANGE']._serialized_end=864
-  _globals['_ORGANIZATIONCHANGE']._serialized_start=866
-  _globals['_ORGANIZATIONCHANGE']._serialized_end=950
-  _globals['_WORKSPACECHANGE']._serialized_start=953
-  _globals['_WORKSPACECHANGE']._serialized_end=1196
-  _globals['_MEMBERSHIPCHANGE']._serialized_start=1199
-  _globals['_MEMBERSHIPCHANGE']._serialized_end=1428
-  _globals['_SUBSCRIPTIONCHANGE']._serialized_start=1430
-  _globals['_SUBSCRIPTIONCHANGE']._serialized_end=1551
-  _globals['_RELOADCHANGE']._serialized_start=1553
-  _globals['_RELOADCHANGE']._serialized_end=1567
+  _globals['_WATCHRESPONSE']._serialized_end=504
+  _globals['_CHANGE']._serialized_start=507
+  _globals['_CHANGE']._serialized_end=821
+  _globals['_USERCHANGE']._serialized_start=823
+  _globals['_USERCHANGE']._serialized_end=888
+  _globals['_ORGANIZATIONCHANGE']._serialized_start=890
+  _globals['_ORGANIZATIONCHANGE']._serialized_end=974
+  _globals['_WORKSPACECHANGE']._serialized_start=977
+  _globals['_WORKSPACECHANGE']._serialized_end=1220
+  _globals['_MEMBERSHIPCHANGE']._serialized_start=1223
+  _globals['_MEMBERSHIPCHANGE']._serialized_end=1452
+  _globals['_SUBSCRIPTIONCHANGE']._serialized_start=1454
+  _globals['_SUBSCRIPTIONCHANGE']._serialized_end=1575
+  _globals['_RELOADCHANGE']._serialized_start=1577
+  _globals['_RELOADCHANGE']._serialized_end=1591
 # @@protoc_insertion_point(module_scope)

@@ -16,12 +16,13 @@ from wsauthz.store.tables.attached import (
     module_settings,
     user_versions,
 )
-from wsauthz.store.tables.bookkeeping import audit_entries, changes, request_ids, revision
+from wsauthz.store.tables.bookkeeping import audit_entries, audited_policy, changes, request_ids, revision
 from wsauthz.store.tables.columns import metadata
 from wsauthz.store.tables.nouns import invitations, memberships, organizations, subscriptions, users, workspaces
 
 __all__ = [
     "audit_entries",
+    "audited_policy",
     "changes",
     "custom_roles",
     "custom_rules",

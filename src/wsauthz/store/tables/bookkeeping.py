@@ -67,6 +67,17 @@ audit_entries = Table(
     Index("audit_entries_place", "place_kind", "place_id", "number"),
 )
 
+audited_policy = Table(
+    "audited_policy",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    id_text("version"),
+    Column("files", JSON, nullable=False),
+    Column("rules", JSON, nullable=False),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="audited_policy_is_one_row"),
+)
+
 request_ids = Table(
     "request_ids",
     metadata,
