@@ -109,3 +109,28 @@ def test_the_same_database_is_not_needed_to_be_the_same_kind(run: Run, tmp_path:
     assert run("import", first, "--database", other).status == 0
     assert run("export", second, "--database", other).status == 0
     assert second.read_text() == first.read_text()
+
+
+def test_an_import_prints_what_it_adds_by_itself_and_that_is_no_more_than_the_members_have(
+    run: Run, tmp_path: Path
+) -> None:
+    people = "".join(
+        f"  - {{workspace: w, user: {user}, role: viewer, {terms}}}\n"
+        for user, terms in (
+            ("off", "is_active: false"),
+            ("past", "expires_at: 2020-01-01T00:00:00Z"),
+            ("few", "modules: [dam], expires_at: 2099-01-01T00:00:00Z"),
+        )
+    )
+    places = "organizations: [{id: acme}]\nworkspaces: [{id: w, organization: acme, owner: ann}]\n"
+    outcome = run("import", write(tmp_path / "state.yaml", f"{places}memberships:\n{people}"))
+    assert outcome.lines[3:] == [
+        "membership 3 0 0",
+        "organization membership 1 0 0",
+        "invite code 1 0 0",
+        "Members of a workspace are members of its organization. Added or changed for that:",
+        "ORGANIZATION USER ROLE MODULES EXPIRES",
+        "acme few member dam 2099-01-01T00:00:00+00:00",
+    ]
+    assert run.here("check", "past", "organization:acme", "organization", "view").status == 1
+    assert run.here("check", "few", "organization:acme", "organization", "view").status == 0

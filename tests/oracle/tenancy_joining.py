@@ -92,7 +92,6 @@ def accept(model: Tenancy, actor: str, invitation: dict[str, Any]) -> bool:
         return True
     if row is not None:
         model.close(row, None)
-    model.enrol_above(place, actor)
     model.enrol(place, actor, invitation["role"], modules=invitation["modules"])
     return False
 
@@ -161,6 +160,5 @@ def join(model: Tenancy, actor: str, key: str) -> bool:
     place: PlaceKey = ("workspace", key)
     if model.member(place, actor) is not None:
         return True
-    model.enrol_above(place, actor)
     model.enrol(place, actor, model.policy.catalog["defaults"]["workspace"])
     return False

@@ -59,7 +59,6 @@ def add(model: Tenancy, place: PlaceKey, user: str, terms: Mapping[str, Any]) ->
     row = model.member(place, user)
     if row is not None:
         model.close(row, None)
-    model.enrol_above(place, user)
     model.enrol(place, user, **terms)
 
 
@@ -94,7 +93,7 @@ def update(model: Tenancy, place: PlaceKey, user: str, values: Mapping[str, Any]
         return
     if ends_ownership(model, old, new):
         pass_on(model, place, user)
-    model.put("membership", new)
+    model.put("membership", {**new, "is_derived": False})
     if says_less(model, old, new) or new["role"] != old["role"]:
         revoke_unsendable(model, user, place)
 

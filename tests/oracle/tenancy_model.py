@@ -35,6 +35,8 @@ class Tenancy(State):
     failures: Counter[str] = field(default_factory=Counter)
     """Codes and tokens of each actor that led nowhere."""
     ticks: int = 0
+    is_deleting: bool = False
+    """Workspaces are being deleted; memberships of their organizations follow once, afterwards."""
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -138,6 +140,42 @@ class Tenancy(State):
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
+    def put(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Write one row down, or cross it out; a membership of a workspace is followed by one of the organization."""
+        super().put(kind, values)
+        if kind == "membership" and not self.is_deleting:
+            place = place_of(values)
+            is_way_in = not values.get("deleted") and counts(values, time.time())
+            self.follow(place, values["user_id"], is_way_in=is_way_in)
+
+    def follow(self, place: PlaceKey, user: str, *, is_way_in: bool) -> None:
+        """See that the organization has what memberships in its workspaces bring, unless somebody set it otherwise."""
+        from tests.oracle.tenancy_rights import revoke_unsendable
+
+        roof = self.roof(place) if place[0] == "workspace" and place[1] in self.workspaces else None
+        if roof is None:
+            return
+        now = time.time()
+        bringing = [
+            row
+            for (where, who), row in self.memberships.items()
+            if who == user and where[0] == "workspace" and self.roof(where) == roof and counts(row, now)
+        ]
+        row = self.member(roof, user)
+        if not bringing or (row is None and not is_way_in) or (row is not None and not row["is_derived"]):
+            return
+        lists = [each["modules"] for each in bringing]
+        ends = [each["expires_at"] for each in bringing]
+        terms = {
+            "modules": None if None in lists else sorted({module for modules in lists for module in modules}),
+            "expires_at": None if None in ends else max(ends),
+        }
+        if row is None:
+            self.enrol(roof, user, self.policy.catalog["defaults"]["organization"], **terms, is_derived=True)
+        elif any(row[name] != value for name, value in terms.items()):
+            self.put("membership", {**row, **terms})
+            revoke_unsendable(self, user, roof)
+
     def tick(self) -> int:
         """Return a number that is higher than every one before: what happened later has a higher one."""
         self.ticks += 1
@@ -149,6 +187,7 @@ class Tenancy(State):
         self.ever[place, user] += 1
         self.removed.pop((place, user), None)
         usual: dict[str, Any] = {"permissions": [], "modules": None, "is_active": True, "expires_at": None}
+        usual["is_derived"] = False
         row = {
             "workspace_id": identifier if kind == "workspace" else None,
             "organization_id": identifier if kind == "organization" else None,
@@ -168,14 +207,18 @@ class Tenancy(State):
         if by not in {None, user}:
             self.removed[place, user] = self.tick()
 
-    def enrol_above(self, place: PlaceKey, user: str) -> None:
-        """See to it that whoever gets into a workspace is in its organization."""
-        roof = self.roof(place)
-        if roof is not None and roof != place and self.member(roof, user) is None:
-            self.enrol(roof, user, self.policy.catalog["defaults"]["organization"])
-
     def delete_workspaces(self, ids: Iterable[str]) -> None:
         """Delete workspaces with all that belongs to them."""
+        ids, self.is_deleting = list(ids), True
+        places: set[PlaceKey] = {("workspace", key) for key in ids}
+        members = {(self.roof(where), who) for where, who in self.memberships if where in places}
+        self._delete_workspaces(ids)
+        self.is_deleting = False
+        left = [(where, who) for where, who in self.memberships if (self.roof(where), who) in members]
+        for where, who in left:
+            self.follow(where, who, is_way_in=False)
+
+    def _delete_workspaces(self, ids: Iterable[str]) -> None:
         for key in reversed(list(ids)):
             place: PlaceKey = ("workspace", key)
             for row in [row for (where, _), row in self.memberships.items() if where == place]:

@@ -109,7 +109,6 @@ def create_workspace(model: Tenancy, actor: str, values: Mapping[str, Any]) -> N
     model.put("workspace", {**usual, "schedule": None, "epoch": 0, "owner_user_id": actor, **values})
     place: PlaceKey = ("workspace", values["id"])
     model.codes[values["id"]] = ("", True)
-    model.enrol_above(place, actor)
     model.enrol(place, actor, model.policy.catalog["defaults"]["creator"])
 
 

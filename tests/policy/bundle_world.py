@@ -33,7 +33,7 @@ class World:
     def __init__(self, name: str, state: str) -> None:
         self.bundle = load(name)
         self.facts = Facts()
-        read_state(state, "yaml").apply_to(self.facts, self.bundle.catalog)
+        read_state(state, "yaml").apply_to(self.facts, self.bundle.catalog, NOW)
 
     def ask(self, subject: str, place: str, question: str) -> str:
         """Return ``allow``, or the first reason of the denial; ``place`` is a workspace unless it names its kind."""

@@ -55,7 +55,7 @@ class Jury:
         self.catalog = self.bundle.catalog
         self._meaning = meaning(self.bundle.rules)
         text = self.bundle.files[TESTS] if scenarios else ""
-        self._scenarios = list(prepare(load_scenarios(text), self.catalog))
+        self._scenarios = list(prepare(load_scenarios(text), self.catalog, _NOW))
         self._known: dict[object, Verdict] = {}
 
     def judge(self, mutant: Mutant) -> Verdict:

@@ -250,7 +250,7 @@ def test_a_mistake_in_the_tests_is_refused_with_its_line(tests: str, message: st
 
 def test_every_row_that_is_dropped_or_flipped_is_noticed() -> None:
     vocabulary = catalog()
-    prepared = prepare(load_scenarios(TESTS), vocabulary)
+    prepared = prepare(load_scenarios(TESTS), vocabulary, NOW)
     lines = POLICY.splitlines(keepends=True)
     for number, line in enumerate(lines):
         if not line.startswith(("p", "g,")):

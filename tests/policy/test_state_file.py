@@ -349,7 +349,7 @@ organizations: [{id: o}]
 users: [{id: ann}, {id: bob, is_active: false}]
 """
     facts = Facts()
-    read_state(text, "yaml").apply_to(facts, CATALOG)
+    read_state(text, "yaml").apply_to(facts, CATALOG, NOON.timestamp())
     child = facts.places["workspace", "c"]
     assert [place.key[1] for place in child.chain] == ["c", "p", "o", ""]
     assert (child.state, child.modules) == (Effective.SUSPENDED, frozenset({"art"}))
@@ -362,7 +362,7 @@ users: [{id: ann}, {id: bob, is_active: false}]
 def test_the_switch_for_child_workspaces_reaches_the_facts() -> None:
     facts = Facts()
     text = "workspaces: [{id: a, settings: {features: {child_workspaces: false}}}, {id: b}]"
-    read_state(text, "yaml").apply_to(facts, CATALOG)
+    read_state(text, "yaml").apply_to(facts, CATALOG, NOON.timestamp())
     assert facts.places["workspace", "a"].child_workspaces is False
     assert facts.places["workspace", "b"].child_workspaces is None
 

@@ -91,7 +91,7 @@ class Worlds:
             bundle = read_bundle(
                 copy_bundle(world.bundle, self._folder / name, rows=list(world.append)), core_vocabulary()
             )
-            world.state.apply_to(facts, bundle.catalog)
+            world.state.apply_to(facts, bundle.catalog, time.time())
             self._engines[name] = facts, bundle
         return self._engines[name]
 

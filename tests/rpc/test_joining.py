@@ -537,7 +537,7 @@ def test_it_is_audited_how_somebody_joined(oneglanse: Tenants, acme: Acme) -> No
             by_user = select(audit_entries).where(audit_entries.c.actor == user)
             found = connection.execute(by_user.order_by(audit_entries.c.number)).all()
         assert {row.method for row in found} == {"InvitationService/JoinByCode"}
-        assert [row.place_id for row in found] == [acme.id, workspace, workspace]
+        assert [row.place_id for row in found] == [workspace, acme.id, workspace]
         assert found[-1].after == {"joined_by": way}
 
 

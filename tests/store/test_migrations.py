@@ -137,7 +137,8 @@ def _schema(connection: Connection) -> set[str]:
     """Return everything the database knows of our tables, one text each, whatever the order of columns."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")).scalars()
-        lines = {f"{sql.split('(', 1)[0]}|{line.strip(' ,')}" for sql in found for line in sql.splitlines()}
+        # A column that was added later stands in the line of the one before it.
+        lines = {f"{sql.split('(', 1)[0]}|{part.strip()}" for sql in found for part in re.split("[,\n]", sql)}
     else:
         lines = set()
         for query in _POSTGRESQL_CATALOG:

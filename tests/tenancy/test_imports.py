@@ -36,7 +36,8 @@ from wsauthz.tenancy.transaction import Caller
 
 def imported(world: World, text: str, **options: Any) -> Mapping[str, Counts]:
     """Import a state file in YAML."""
-    return world.write("", import_state, read_state(text, "yaml", file="state.yaml"), **options)
+    state = read_state(text, "yaml", file="state.yaml")
+    return world.write("", import_state, state, **options).counts
 
 
 def refused(world: World, text: str, **options: Any) -> list[str]:
@@ -193,7 +194,7 @@ def test_whoever_is_new_in_a_workspace_of_an_organization_becomes_a_member_of_th
     imported(dam, TREE)
     joined = dam.row(memberships.find, ("organization", "acme"), "bob")
     assert joined is not None
-    assert (joined.role, joined.modules, joined.permissions, joined.is_active) == ("member", None, (), True)
+    assert (joined.role, joined.modules, joined.permissions, joined.is_active) == ("member", ("dam",), (), True)
     imported(dam, "memberships: [{workspace: south, user: ann, role: member}]")
     ann = dam.row(memberships.find, ("organization", "acme"), "ann")
     assert ann is not None
@@ -423,7 +424,7 @@ def test_an_import_counts_on_what_another_process_imported_meanwhile(dam: World)
     imported(dam, "users: [{id: ann, email: a@example.com}]\nworkspaces: [{id: w, owner: ann}]")
     state = read_state("workspaces: [{id: c, parent: w, owner: ann}]\nusers: [{id: ann, name: Ann}]", "yaml")
     by = Caller(caller="cli", actor="", method="import")
-    counts = write(other, by, lambda tx: import_state(tx, state)).answer
+    counts = write(other, by, lambda tx: import_state(tx, state)).answer.counts
     assert counts["user"] == Counts(added=0, changed=1, unchanged=0)
     assert other.facts.places["workspace", "c"].owner == "ann"
     dam.replica.catch_up()

@@ -109,7 +109,7 @@ class World:
 
     def enrol(self, place: Workspace | Organization, user_id: str, role: str, **values: Any) -> Membership:
         """Make a membership without asking whether it may be."""
-        return self.write("op", enrol, key(place), user_id, role=role, **values)
+        return self.write("op", enrol, key(place), user_id, role=role, is_limited=False, **values)
 
     def update(self, actor: str, place: Workspace | Organization, user_id: str, **values: Any) -> Membership:
         """Change a member."""

@@ -1,7 +1,7 @@
 """State files as commands: into the database and out of it."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from wsauthz.cli import opening, options, printing
 from wsauthz.cli.failures import Failed, listed
 from wsauthz.cli.state_text import Form, replaced, state_form, write_state
+from wsauthz.model.memberships import Membership
 from wsauthz.policy.problems import Problem, StateRefused
 from wsauthz.policy.state_file import State, read_lines, read_state, state_of
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
 from wsauthz.tenancy.exports import export_state
-from wsauthz.tenancy.imports import Counts, import_state
+from wsauthz.tenancy.imports import Imported, import_state
 
 app = typer.Typer(rich_markup_mode=None)
 
 _LONG: Final = 5_000
 """Records from which on a progress bar is worth its line."""
+_MOST_LISTED: Final = 100
+"""Memberships that an import adds by itself and that are printed one by one."""
 _STDIN: Final = "-"
 
 Format = Annotated[Form | None, typer.Option("--format", help="yaml or jsonl; default: what the name ends with.")]
@@ -44,8 +47,9 @@ def import_(
 
     It lists users, organizations, workspaces, memberships, invitations, subscriptions and the source versions of
     deleted users. Records that are there get the fields that the file lists, others are made; nothing is deleted.
-    Mistakes are reported together, with their lines, and importing the same file again changes nothing. Running
-    servers notice; what they would write meanwhile has to wait.
+    Mistakes are reported together, with their lines, and importing the same file again changes nothing. Members of a
+    workspace become members of its organization; those that the file does not list are printed. Running servers
+    notice; what they would write meanwhile has to wait.
 
     \b
     Example:
@@ -56,10 +60,10 @@ def import_(
     form = form or state_form(file)
     with opening.loaded(using) as replica:
         try:
-            counts = _import(replica, _read(file, form), allow_platform=allow_platform)
+            imported = _import(replica, _read(file, form), allow_platform=allow_platform)
         except StateRefused as refused:
             raise Failed(*listed(refused.problems), f"Nothing was imported. The bundle is {using.policy}.") from None
-    _report(counts)
+    _report(imported)
 
 
 @app.command(name="export")
@@ -112,7 +116,7 @@ def _read(file: str, form: Form) -> State:
     return state
 
 
-def _import(replica: Replica, state: State, *, allow_platform: bool) -> Mapping[str, Counts]:
+def _import(replica: Replica, state: State, *, allow_platform: bool) -> Imported:
     """Import a state in one writing transaction; reports how far it is with long ones."""
     with _progress("Writing", sum(map(len, state.records.values()))) as advance:
         work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
@@ -139,9 +143,23 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.advance(task, count)
 
 
-def _report(counts: Mapping[str, Counts]) -> None:
+def _report(imported: Imported) -> None:
+    counts = imported.counts
     if not any(count.added or count.changed for count in counts.values()):
         print("Nothing has changed.")
         return
+    out = printing.console()
     rows = [(kind, f"{each.added:,}", f"{each.changed:,}", f"{each.unchanged:,}") for kind, each in counts.items()]
-    printing.table(printing.console(), ("IMPORTED", "NEW", "CHANGED", "UNCHANGED"), rows)
+    printing.table(out, ("IMPORTED", "NEW", "CHANGED", "UNCHANGED"), rows)
+    if imported.brought:
+        print("\nMembers of a workspace are members of its organization. Added or changed for that:")
+        found = [_brought(membership) for membership in imported.brought[:_MOST_LISTED]]
+        printing.table(out, ("ORGANIZATION", "USER", "ROLE", "MODULES", "EXPIRES"), found)
+        if len(imported.brought) > _MOST_LISTED:
+            print(f"and {len(imported.brought) - _MOST_LISTED:,} more")
+
+
+def _brought(membership: Membership) -> tuple[str, ...]:
+    modules = "all" if membership.modules is None else ", ".join(membership.modules) or "none"
+    expires = "never" if membership.expires_at is None else membership.expires_at.isoformat()
+    return (str(membership.organization_id), membership.user_id, membership.role, modules, expires)

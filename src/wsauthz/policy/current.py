@@ -79,5 +79,6 @@ def refuse_failing(bundle: Bundle) -> None:
         BundleRefused: with every failed expectation.
 
     """
-    if failed := tuple(failures(prepare_bundle(bundle), bundle.rules, time.time())):
+    now = time.time()
+    if failed := tuple(failures(prepare_bundle(bundle, now), bundle.rules, now)):
         raise BundleRefused(failed)

@@ -45,8 +45,8 @@ class Prepared:
         return len(self.scenario.expectations) + len(self.scenario.routes) + len(self.cells)
 
 
-def prepare(scenarios: Sequence[Scenario], catalog: Catalog) -> tuple[Prepared, ...]:
-    """Return the scenarios with their facts.
+def prepare(scenarios: Sequence[Scenario], catalog: Catalog, now: float) -> tuple[Prepared, ...]:
+    """Return the scenarios with their facts at ``now`` (Unix seconds).
 
     Raises:
         BundleRefused: a scenario speaks of what the catalog, or its own state, lacks.
@@ -55,12 +55,12 @@ def prepare(scenarios: Sequence[Scenario], catalog: Catalog) -> tuple[Prepared, 
     problems = [problem for scenario in scenarios for problem in _problems(scenario, catalog)]
     if problems:
         raise BundleRefused(sorted(problems))
-    return tuple(_prepare(scenario, catalog) for scenario in scenarios)
+    return tuple(_prepare(scenario, catalog, now) for scenario in scenarios)
 
 
-def _prepare(scenario: Scenario, catalog: Catalog) -> Prepared:
+def _prepare(scenario: Scenario, catalog: Catalog, now: float) -> Prepared:
     facts = Facts()
-    scenario.given.apply_to(facts, catalog)
+    scenario.given.apply_to(facts, catalog, now)
     cells = () if scenario.matrix is None else tuple(_cells(scenario.matrix, facts, catalog))
     return Prepared(scenario=scenario, facts=facts, cells=cells)
 
@@ -76,7 +76,7 @@ def _cells(matrix: Matrix, facts: Facts, catalog: Catalog) -> Iterator[Cell]:
     ]
     for row in (*matrix.rows, *silent):
         subject = _SUBJECT + row.holder
-        _enter(facts, subject, matrix.held_in, row)
+        _enter(facts, subject, matrix.held_in, row, catalog)
         resources = {resource for resource, _ in row.allowed if "/" in resource}
         asked = [(kind.name, action) for kind in catalog.resources.values() for action in kind.actions]
         asked += [(r, action) for r in sorted(resources) for action in catalog.resources[r.partition("/")[0]].actions]
@@ -93,17 +93,25 @@ def _cells(matrix: Matrix, facts: Facts, catalog: Catalog) -> Iterator[Cell]:
             )
 
 
-def _enter(facts: Facts, subject: str, held_in: PlaceKey, row: Row) -> None:
+def _enter(facts: Facts, subject: str, held_in: PlaceKey, row: Row, catalog: Catalog) -> None:
+    """Make the subject a member as the row says, and of the organization above as any other member of a workspace."""
     if row.holder == EVERYONE:
         facts.apply("user", {"id": subject, "is_active": True})
         return
-    kind, identifier = held_in
+    above = next((place.key for place in facts.places[held_in].chain[1:] if place.key[0] == "organization"), None)
+    if above is not None:
+        _join(facts, subject, above, catalog.default_organization_role, ())
+    _join(facts, subject, held_in, row.role, row.permissions)
+
+
+def _join(facts: Facts, subject: str, place: PlaceKey, role: str, permissions: tuple[str, ...]) -> None:
+    kind, identifier = place
     membership = {
         "workspace_id": identifier if kind == "workspace" else None,
         "organization_id": identifier if kind == "organization" else None,
         "user_id": subject,
-        "role": row.role,
-        "permissions": row.permissions,
+        "role": role,
+        "permissions": permissions,
         "modules": None,
         "is_active": True,
         "expires_at": None,

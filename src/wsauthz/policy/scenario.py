@@ -41,7 +41,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What somebody with one membership may do; everything else is denied."""
+    """What somebody who was given one membership may do; everything else is denied.
+
+    One of a workspace brings one of the organization above, as anywhere.
+    """
 
     line: int
     holder: str

@@ -53,7 +53,7 @@ def run_scenarios(bundle: Bundle, now: float) -> Report:
         BundleRefused: the file is wrong, or speaks of what the catalog lacks.
 
     """
-    found = prepare_bundle(bundle)
+    found = prepare_bundle(bundle, now)
     return Report(
         scenarios=len(found),
         expectations=sum(entry.size for entry in found),
@@ -62,14 +62,14 @@ def run_scenarios(bundle: Bundle, now: float) -> Report:
     )
 
 
-def prepare_bundle(bundle: Bundle) -> tuple[Prepared, ...]:
-    """Return the scenarios of tests.yaml with their facts; a bundle without one has none.
+def prepare_bundle(bundle: Bundle, now: float) -> tuple[Prepared, ...]:
+    """Return the scenarios of tests.yaml with their facts at ``now`` (Unix seconds); a bundle without one has none.
 
     Raises:
         BundleRefused: the file is wrong, or speaks of what the catalog lacks.
 
     """
-    return prepare(load_scenarios(bundle.files.get(TESTS, "")), bundle.catalog)
+    return prepare(load_scenarios(bundle.files.get(TESTS, "")), bundle.catalog, now)
 
 
 def failures(entries: Sequence[Prepared], rules: Ruleset, now: float) -> Iterator[Problem]:

@@ -81,10 +81,12 @@ def _role(kind: str, given: Mapping[str, Any], name: str, catalog: Catalog) -> I
         place = "organization"
     if place not in role.places:
         yield f"role: the places of {name!r} are {', '.join(sorted(role.places))}, not {place}"
-    if kind == "membership" and role.owner_like:
-        for key in ("modules", "expires_at"):
-            if given.get(key) is not None:
-                yield f"{key}: the role {name!r} is owner-like and takes none"
+    if given.get("is_derived") and (place != "organization" or not {"modules", "expires_at"} <= given.keys()):
+        yield "is_derived: is for memberships of organizations, with modules and expires_at beside it"
+    limits = ("modules", "expires_at") if kind == "membership" and role.owner_like else ()
+    for key in limits:
+        if given.get(key) is not None:
+            yield f"{key}: the role {name!r} is owner-like and takes none"
 
 
 def _tree(state: State) -> Iterator[Problem]:

@@ -117,6 +117,7 @@ _MEMBERSHIP: Final = {
     "is_active": Field(name="is_active", convert=switch),
     "expires_at": Field(name="expires_at", convert=moment, is_nullable=True),
     "joined_at": Field(name="joined_at", convert=moment),
+    "is_derived": Field(name="is_derived", convert=switch),
 }
 _INVITATION: Final = {
     "id": Field(name="id", convert=identifier, is_required=True),

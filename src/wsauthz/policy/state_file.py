@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from wsauthz.model.memberships import Terms, brings, joint_terms
 from wsauthz.model.subscriptions import SubscriptionStatus
 from wsauthz.model.workspaces import CHILD_WORKSPACES
 from wsauthz.policy.catalog import Catalog
@@ -39,15 +41,16 @@ class State:
     records: Mapping[str, tuple[Record, ...]]
     """Kind -> its records in the order of the file; every kind is there."""
 
-    def apply_to(self, facts: Facts, catalog: Catalog) -> None:
+    def apply_to(self, facts: Facts, catalog: Catalog, now: float) -> None:
         """Load the state into facts; what a record leaves out is as in a new workspace, membership or user.
 
+        Members of workspaces are made members of the organizations above, as by an import at ``now`` (Unix seconds).
         ``state_check.check`` must have found the state complete.
         """
-        for kind, values in self.changes(catalog):
+        for kind, values in self._changes(catalog, datetime.fromtimestamp(now, UTC)):
             facts.apply(kind, values)
 
-    def changes(self, catalog: Catalog) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def _changes(self, catalog: Catalog, now: datetime) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield what :meth:`Facts.apply` takes, places before what is in them and parents before children."""
         for record in self.records["organization"]:
             yield "organization", {"id": record.given["id"], "is_suspended": record.given.get("is_suspended", False)}
@@ -61,6 +64,26 @@ class State:
             yield "user", {"id": record.given["id"], "is_active": record.given.get("is_active", True)}
         for record in self.records["membership"]:
             yield "membership", _membership(record.given)
+        yield from self._brought(catalog, now)
+
+    def _brought(self, catalog: Catalog, now: datetime) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the memberships of organizations that the file does not list, and that those of workspaces bring."""
+        above: dict[str | None, str | None] = {None: None}
+        for record in by_depth(self.records["workspace"])[0]:
+            given = record.given
+            above[given["id"]] = given.get("organization_id") or above[given.get("parent_workspace_id")]
+        held = {(record.given["organization_id"], record.given["user_id"]) for record in self.records["membership"]}
+        bringing: dict[tuple[str, str], list[Terms]] = {}
+        for record in self.records["membership"]:
+            given = record.given
+            organization, terms = above[given["workspace_id"]], Terms(given.get("modules"), given.get("expires_at"))
+            does_bring = brings(now, is_active=given.get("is_active", True), expires_at=terms.expires_at)
+            if organization is not None and does_bring and (organization, given["user_id"]) not in held:
+                bringing.setdefault((organization, given["user_id"]), []).append(terms)
+        for (organization, user), found in bringing.items():
+            said = {"workspace_id": None, "organization_id": organization, "user_id": user}
+            role = catalog.default_organization_role
+            yield "membership", _membership({**said, "role": role, **joint_terms(found)._asdict()})
 
 
 def read_state(text: str, form: Format, *, file: str = "state") -> State:

@@ -71,6 +71,40 @@ def of_user(connection: Connection, user_id: str) -> list[Membership]:
     return rows.find_all(connection, Membership, held.order_by(memberships.c.id))
 
 
+def bringing(
+    connection: Connection, organization_id: str, user_ids: Iterable[str], *, now: datetime
+) -> list[Membership]:
+    """Return the users' memberships in workspaces of the organization that are live, active and not expired."""
+    found: list[Membership] = []
+    counts = and_(_LIVE, memberships.c.is_active, _unexpired(now))
+    inside = and_(workspaces.c.organization_id == organization_id, workspaces.c.deleted_at.is_(None))
+    joined = select(memberships).join(workspaces, workspaces.c.id == memberships.c.workspace_id)
+    for ids in rows.batches(user_ids):
+        theirs = joined.where(memberships.c.user_id.in_(ids), counts, inside)
+        found += rows.find_all(connection, Membership, theirs.order_by(memberships.c.id))
+    return found
+
+
+def derived_along_with(connection: Connection, workspace_ids: Iterable[str]) -> list[Membership]:
+    """Return the derived memberships of organizations that memberships in one of their workspaces, of these, bring."""
+    member = memberships.alias("member")
+    found: dict[str, Membership] = {}
+    for ids in rows.batches(workspace_ids):
+        inside = (
+            select(member.c.id)
+            .join(workspaces, workspaces.c.id == member.c.workspace_id)
+            .where(
+                member.c.workspace_id.in_(ids),
+                member.c.deleted_at.is_(None),
+                member.c.user_id == memberships.c.user_id,
+                workspaces.c.organization_id == memberships.c.organization_id,
+            )
+        )
+        theirs = select(memberships).where(_LIVE, memberships.c.is_derived, inside.exists())
+        found.update({each.id: each for each in rows.find_all(connection, Membership, theirs)})
+    return list(found.values())
+
+
 def of_places(connection: Connection, places: Iterable[PlaceKey]) -> list[Membership]:
     """Return every live membership in the places, each place's by user id."""
     return [
@@ -162,9 +196,13 @@ def _able(now: datetime) -> ColumnElement[bool]:
     return and_(
         _LIVE,
         memberships.c.is_active,
-        or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > now),
+        _unexpired(now),
         ~deactivated.exists(),
     )
+
+
+def _unexpired(now: datetime) -> ColumnElement[bool]:
+    return or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > now)
 
 
 def _searched(found: Select[Any], query: str) -> Select[Any]:

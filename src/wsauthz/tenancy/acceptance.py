@@ -33,7 +33,7 @@ from wsauthz.store import revisions
 from wsauthz.store import users as user_rows
 from wsauthz.store.database import Connection
 from wsauthz.tenancy import aftermath, places
-from wsauthz.tenancy.enrolment import close, enrol, ensure_organization_member
+from wsauthz.tenancy.enrolment import close, enrol, sync_organization
 from wsauthz.tenancy.invitations import token_hash
 from wsauthz.tenancy.joinable import JoinableOrganization, JoinableWorkspace, describe
 from wsauthz.tenancy.joining import Joined
@@ -109,10 +109,11 @@ def accept(tx: Transaction, *, token: str) -> Joined:
     if not invitation_rows.accept(tx.connection, invitation.id, accepted_by=tx.actor, now=tx.now):
         raise InvitationUsed
     tx.tally.invitations["accepted"] += 1
-    if present is not None and not already_member:
-        close(tx, present, replaced=True)
-    ensure_organization_member(tx, place, tx.actor)
-    if present is None or not already_member:
+    if present is not None and already_member:
+        sync_organization(tx, present)
+    else:
+        if present is not None:
+            close(tx, present, replaced=True)
         present = enrol(tx, place, tx.actor, role=invitation.role, modules=invitation.modules)
     after = {"accepted": True, "membership_id": present.id, "already_member": already_member}
     tx.audit("invitation", invitation.id, place, before={"accepted": False}, after=after)

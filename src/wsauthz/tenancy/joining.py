@@ -27,7 +27,7 @@ from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy import places, texts
-from wsauthz.tenancy.enrolment import enrol, ensure_organization_member
+from wsauthz.tenancy.enrolment import enrol, sync_organization
 from wsauthz.tenancy.joinable import (
     JoinableOrganization,
     JoinableWorkspace,
@@ -113,8 +113,9 @@ def enter(tx: Transaction, lead: Lead) -> Joined | Selection:
     already_member = membership is not None
     if not already_member and (organization_id := places.organization_of(at)) is not None:
         _membership(tx, ("organization", organization_id))
-    ensure_organization_member(tx, at.key, tx.actor)
-    if membership is None:
+    if membership is not None:
+        sync_organization(tx, membership)
+    else:
         membership = enrol(tx, at.key, tx.actor, role=tx.rules.catalog.default_workspace_role)
         tx.audit("membership", membership.id, at.key, after={"joined_by": lead.way.value})
     workspace, organization = describe(tx.connection, at.key[1])

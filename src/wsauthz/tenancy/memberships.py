@@ -13,12 +13,11 @@ from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.place import Place
-from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
 from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places, texts
 from wsauthz.tenancy.difference import Difference
-from wsauthz.tenancy.enrolment import close, described, enrol, ensure_organization_member
+from wsauthz.tenancy.enrolment import change, close, enrol, sync_organization
 from wsauthz.tenancy.transaction import Transaction
 
 
@@ -69,7 +68,7 @@ def add_by_email(
         return AddMemberOutcome.NOT_FOUND, None
     present = membership_rows.find(tx.connection, place, user.id)
     if present is not None and not present.is_expired(tx.now):
-        ensure_organization_member(tx, place, user.id)
+        sync_organization(tx, present)
         return AddMemberOutcome.ALREADY_MEMBER, present
     _check_reach(tx, place, user.id, present)
     return AddMemberOutcome.ADDED, _let_in(tx, place, user.id, present, offer)
@@ -89,7 +88,7 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
     checked = membership_terms.check_changes(tx.rules.catalog, tx.now, place[0], old, values)
     if not checked:
         return old
-    new = replace(old, **checked, updated_at=tx.now)
+    new = replace(old, **checked)
     if user_id == tx.actor and _lasts_longer(old, new):
         raise RoleCeiling("You cannot extend your own membership")
     difference = Difference(tx.rules, old, new)
@@ -98,9 +97,7 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
     elif difference.is_less:
         owners.check_protected(tx, at, user_id)
     _check_ceiling(tx, at, difference)
-    membership_rows.update(tx.connection, old.id, {**checked, "updated_at": tx.now})
-    tx.changed(changes.membership(new))
-    tx.audit("membership", new.id, place, before=described(old), after=described(new))
+    new = change(tx, old, checked)
     if difference.may_end_rights:
         aftermath.revoke_unsendable(tx, user_id, [place])
     return new
@@ -168,7 +165,6 @@ def _let_in(
 ) -> Membership:
     if expired is not None:
         close(tx, expired, replaced=True)
-    ensure_organization_member(tx, place, user)
     return enrol(tx, place, user, **offer)
 
 
@@ -211,8 +207,10 @@ def _let_go_everywhere(tx: Transaction, at: Place, membership: Membership) -> li
 
 
 def _close_all(tx: Transaction, place: PlaceKey, user: str, going: Sequence[Membership]) -> None:
-    for membership in going:
-        close(tx, membership)
+    closed = [close(tx, membership) for membership in going]
+    if place[0] == "workspace":  # else the membership of the organization goes as well
+        for membership in closed:
+            sync_organization(tx, membership)
     aftermath.revoke_unsendable(tx, user, [place])
 
 

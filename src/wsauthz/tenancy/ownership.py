@@ -1,6 +1,5 @@
 """Passing primary ownership on: to whom it may go, and what becomes of the two memberships (product.md section 3)."""
 
-from dataclasses import replace
 from typing import Any
 
 from wsauthz.model.errors import AlreadyOwner, Denied, LimitReached, MemberNotFound
@@ -12,10 +11,10 @@ from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
-from wsauthz.store import changes, revisions
 from wsauthz.store import memberships as membership_rows
+from wsauthz.store import revisions
 from wsauthz.tenancy import aftermath, ceiling, members, owners, places
-from wsauthz.tenancy.enrolment import described
+from wsauthz.tenancy.enrolment import change
 from wsauthz.tenancy.members import Member
 from wsauthz.tenancy.transaction import Reading, Transaction
 
@@ -96,11 +95,7 @@ def give_role(tx: Transaction, membership: Membership, role: str, **more: Any) -
     values = {field: value for field, value in given.items() if value != getattr(membership, field)}
     if not values:
         return membership
-    new = replace(membership, **values, updated_at=tx.now)
-    membership_rows.update(tx.connection, membership.id, {**values, "updated_at": tx.now})
-    tx.changed(changes.membership(new))
-    tx.audit("membership", new.id, new.place, before=described(membership), after=described(new))
-    return new
+    return change(tx, membership, values)
 
 
 def _check_may_pass_on(facts: Facts, rules: Ruleset, now: float, actor: str, at: Place) -> None:

@@ -5,10 +5,9 @@ from dataclasses import replace
 from wsauthz.model.errors import MemberNotFound, UnknownRole
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PLATFORM
-from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store.database import Connection
-from wsauthz.tenancy.enrolment import close, described, enrol
+from wsauthz.tenancy.enrolment import change, close, enrol
 from wsauthz.tenancy.transaction import Transaction
 
 
@@ -28,11 +27,7 @@ def grant(tx: Transaction, *, user_id: str, role: str) -> Membership:
     wanted = replace(present, role=role, is_active=True, expires_at=None)
     if wanted == present:
         return present
-    values = {"role": role, "is_active": True, "expires_at": None, "updated_at": tx.now}
-    membership_rows.update(tx.connection, present.id, values)
-    tx.changed(changes.membership(wanted))
-    tx.audit("membership", present.id, PLATFORM, before=described(present), after=described(wanted))
-    return wanted
+    return change(tx, present, {"role": role, "is_active": True, "expires_at": None})
 
 
 def revoke(tx: Transaction, *, user_id: str, role: str = "") -> Membership:

@@ -16,7 +16,7 @@ from wsauthz.store import changes
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs, texts
-from wsauthz.tenancy.enrolment import enrol, ensure_organization_member
+from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace
 
@@ -122,7 +122,6 @@ def create_child(
     _check_room_below(tx, parent)
     _check_lasting(tx, "create_child", place)
     found = modules.for_child(tx, parent, None if module_list is None else tuple(module_list))
-    ensure_organization_member(tx, place, tx.actor)
     return _found(
         tx,
         organization_id=places.organization_of(parent),

@@ -83,7 +83,9 @@ class MembershipServiceServicer:
     """
 
     def AddMember(self, request, context):
-        """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
+        """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
+        role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
+        somebody changes it.
         ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
         deactivated the user's membership.
         """

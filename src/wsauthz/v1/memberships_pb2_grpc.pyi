@@ -38,7 +38,9 @@ class MembershipServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MembershipServiceAsyncStub: ...
     AddMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberRequest, _memberships_pb2.AddMemberResponse]
-    """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
+    """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
+    role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
+    somebody changes it.
     ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
     deactivated the user's membership.
     """
@@ -69,7 +71,9 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AddMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberRequest, _memberships_pb2.AddMemberResponse]  # type: ignore[assignment]
-    """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
+    """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
+    role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
+    somebody changes it.
     ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
     deactivated the user's membership.
     """
@@ -103,7 +107,9 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.AddMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.AddMemberResponse, _abc.Awaitable[_memberships_pb2.AddMemberResponse]]:
-        """Adds a user. Every way into a workspace of an organization ensures a membership of that organization.
+        """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
+        role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
+        somebody changes it.
         ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
         deactivated the user's membership.
         """

@@ -1,6 +1,6 @@
 """The tables of the nouns: their columns are the fields, in the same order."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text, false, text
 
 from wsauthz.model.subscriptions import SubscriptionStatus
 from wsauthz.model.users import UserKind
@@ -115,6 +115,8 @@ memberships = Table(
     instant("updated_at"),
     instant("deleted_at", nullable=True),
     maybe_id("removed_by"),
+    # The version before this column writes rows without it: they count as set by an administrator.
+    Column("is_derived", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("id", name="membership_id_taken"),
     in_one_place("membership_in_one_place"),
     Index(

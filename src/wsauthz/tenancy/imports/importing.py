@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
+from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PLATFORM
 from wsauthz.policy import state_check
 from wsauthz.policy.problems import StateRefused
@@ -11,7 +12,7 @@ from wsauthz.store import revisions
 from wsauthz.tenancy.imports.members import import_invitations, import_memberships, import_subscriptions
 from wsauthz.tenancy.imports.people import import_organizations, import_source_versions, import_users
 from wsauthz.tenancy.imports.tree import import_workspaces, place_workspaces
-from wsauthz.tenancy.imports.work import Work
+from wsauthz.tenancy.imports.work import Pile, Work
 from wsauthz.tenancy.transaction import Transaction
 
 
@@ -24,18 +25,28 @@ class Counts:
     unchanged: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did."""
+
+    counts: Mapping[str, Counts]
+    """By kind of record."""
+    brought: tuple[Membership, ...]
+    """The memberships of organizations that were added or changed without being in the file."""
+
+
 def import_state(
     tx: Transaction,
     state: State,
     *,
     allow_platform: bool = False,
     advance: Callable[[int], None] = lambda _: None,
-) -> Mapping[str, Counts]:
-    """Put the state into the database and return what that did, by kind.
+) -> Imported:
+    """Put the state into the database and return what that did.
 
     Records that are there get the fields that the file lists, new ones the defaults for the rest; nothing is deleted.
-    A user who is new in a workspace of an organization gets the catalog's default role in the organization, unless it
-    has a membership there, and a workspace without an invite code gets one. The catalog's limits are not asked.
+    Members of a workspace become members of its organization by the same rule as in every other way, and a workspace
+    without an invite code gets one. The catalog's limits are not asked.
 
     ``advance`` is told how many records have been dealt with, some at a time.
 
@@ -67,7 +78,8 @@ def import_state(
     if any(count.added or count.changed for count in counts.values()):
         tx.changed(revisions.RELOAD)
         tx.audit("state", "", PLATFORM, after={kind: asdict(count) for kind, count in counts.items()})
-    return counts
+    brought = work.piles.get("organization membership", Pile())
+    return Imported(counts=counts, brought=(*brought.added, *brought.changed))
 
 
 def _versions(work: Work) -> Counts:

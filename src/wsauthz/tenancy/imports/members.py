@@ -12,22 +12,22 @@ from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.model.subscriptions import Subscription, SubscriptionStatus
 from wsauthz.policy.state_file import Record
 from wsauthz.store import bulk
+from wsauthz.tenancy.imports.organization_members import Held, bring_organizations
 from wsauthz.tenancy.imports.work import Work
-
-Held = dict[tuple[PlaceKey, str], Membership]
 
 
 def import_memberships(work: Work) -> None:
     """Merge the memberships with the live ones in the database, by place and user.
 
-    Whoever is new in a workspace of an organization becomes a member of the organization, too, as by any other way in.
+    Those of workspaces bring memberships of organizations, as by any other way in; one that the file lists is as the
+    file says, and counts as set by an administrator unless the file says ``is_derived``.
     """
     records = work.records("membership")
     # Only whoever is in the facts can have a live one, and looking up the others takes most of a first import's time.
     users = {record.given["user_id"] for record in records}
     held = bulk.memberships_of(work.tx.connection, sorted(user for user in users if user in work.tx.facts.grants))
     listed: Held = {}
-    new: list[Membership] = []
+    changed: list[Membership] = []
     for record in records:
         place = _place(record)
         if place == PLATFORM and not work.allow_platform:
@@ -35,14 +35,15 @@ def import_memberships(work: Work) -> None:
         elif not work.has(place):
             work.refuse(record, f"{place[0]}: there is no {place[0]} {place[1]!r}")
         before = held.get((place, record.given["user_id"]))
-        after = _new_membership(work, record) if before is None else replace(before, **record.given)
+        given = {"is_derived": False, **record.given}
+        after = _new_membership(work, given) if before is None else replace(before, **given)
         _check_role(work, record, after)
         work.keep("membership", before, after)
         listed[place, after.user_id] = after
-        if before is None:
-            new.append(after)
+        if before != after:
+            changed.append(after)
     if not work.problems:
-        _join_organizations(work, new, held, listed)
+        bring_organizations(work, changed, held, listed)
 
 
 def import_invitations(work: Work) -> None:
@@ -91,35 +92,11 @@ def _check_role(work: Work, record: Record, noun: Membership | Invitation) -> No
                 work.refuse(record, f"{name}: the role {noun.role!r} is owner-like and takes none")
 
 
-def _join_organizations(work: Work, new: list[Membership], held: Held, listed: Held) -> None:
-    role = work.tx.rules.catalog.default_organization_role
-    for membership in new:
-        if membership.workspace_id is None:
-            continue
-        roof = work.organization_of(membership.workspace_id)
-        if roof is None:
-            continue
-        key: tuple[PlaceKey, str] = (("organization", roof), membership.user_id)
-        if key not in held and key not in listed:
-            listed[key] = replace(
-                membership,
-                id=new_id("member"),
-                workspace_id=None,
-                organization_id=roof,
-                role=role,
-                permissions=(),
-                modules=None,
-                is_active=True,
-                expires_at=None,
-            )
-            work.keep("membership", None, listed[key])
-
-
-def _new_membership(work: Work, record: Record) -> Membership:
+def _new_membership(work: Work, given: Mapping[str, Any]) -> Membership:
     now = work.tx.now
     defaults = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": now}
     times = {"created_at": now, "updated_at": now, "deleted_at": None}
-    return Membership(**{"id": new_id("member"), **times, **defaults, **record.given})
+    return Membership(**{"id": new_id("member"), **times, **defaults, **given})
 
 
 def _new_invitation(work: Work, record: Record) -> Invitation:
