@@ -19,10 +19,10 @@ def why_not_invite(model: Tenancy, actor: str, place: PlaceKey, email: str, term
     """Return why CreateInvitation is refused; that the place is closed is a reason only when it is used."""
     if reasons := refused(model, actor, "invitation/create", place):
         return reasons
-    said = {"modules": None, "expires_at": None, **terms}
-    reasons = why_not_say(model, place, said)
+    until = terms["membership_expires_at"]
+    reasons = why_not_say(model, place, {**terms, "expires_at": until})
     if not reasons:
-        reasons = above_ceiling(model, actor, place, terms["role"], modules=terms["modules"], until=None)
+        reasons = above_ceiling(model, actor, place, terms["role"], modules=terms["modules"], until=until)
     member = [user for user, row in model.users.items() if row["email"] == email and row["email_verified"]]
     row = model.member(place, member[0]) if member else None
     if row is not None and not model.is_expired(row):
@@ -92,7 +92,8 @@ def accept(model: Tenancy, actor: str, invitation: dict[str, Any]) -> bool:
         return True
     if row is not None:
         model.close(row, None)
-    model.enrol(place, actor, invitation["role"], modules=invitation["modules"])
+    terms = {"modules": invitation["modules"], "expires_at": invitation["membership_expires_at"]}
+    model.enrol(place, actor, invitation["role"], **terms)
     return False
 
 

@@ -100,7 +100,8 @@ def could_send(model: Tenancy, invitation: Mapping[str, Any]) -> bool:
     for row, _ in before:
         row.update({"is_active": True, "is_suspended": False})
     try:
-        ceiling = above_ceiling(model, sender, place, invitation["role"], modules=invitation["modules"], until=None)
+        until = invitation["membership_expires_at"]
+        ceiling = above_ceiling(model, sender, place, invitation["role"], modules=invitation["modules"], until=until)
         return model.may(sender, place, "invitation/create") and not ceiling
     finally:
         for row, values in before:

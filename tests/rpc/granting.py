@@ -111,7 +111,7 @@ def _adding(world: World, room: str) -> Iterator[dict[str, Any]]:
 
 def _inviting(world: World, room: str) -> Iterator[dict[str, Any]]:
     for each in _adding(world, room):
-        if "permissions" not in each["values"] and "expires_at" not in each["values"]:
+        if "permissions" not in each["values"]:
             yield each
 
 

@@ -10,13 +10,13 @@ from typing import Any, Final
 from tests.oracle.plain_grants import Ground, Terms
 from tests.oracle.plain_state import PlaceKey
 from tests.rpc.casts import World, email
-from tests.rpc.people import ROOMS, assignable, highest, is_an_owner, lowest, people
+from tests.rpc.people import ROOMS, SOME_DAY, assignable, highest, is_an_owner, lowest, people
 from tests.rpc.tenants import Tenants, modules
 from tests.serving import attempt
 from wsauthz.v1 import authorization_pb2, invitations_pb2, users_pb2, workspace_states_pb2
 from wsauthz.v1 import memberships_pb2 as pb
 
-PERMANENT: Final = {"removed", "demoted", "switched off", "stripped", "narrowed"}
+PERMANENT: Final = {"removed", "demoted", "switched off", "stripped", "narrowed", "shortened"}
 """What revokes the invitations that can no longer be sent: they stay dead when it is undone."""
 _WAIT_SECONDS: Final = 20.0
 
@@ -32,7 +32,7 @@ class Loss:
     terms: Terms
 
     def __str__(self) -> str:
-        return f"{self.sender} is {self.what} in {self.room} after inviting as {self.terms.role} {self.terms.modules}"
+        return f"{self.sender} is {self.what} in {self.room} after inviting with {self.terms}"
 
     @property
     def user(self) -> str:
@@ -84,6 +84,7 @@ def _offers(rules: Any) -> Iterator[Terms]:
     for role in assignable(rules, "workspace"):
         for names in (None, first, ()):
             yield Terms(role, modules=names)
+            yield Terms(role, modules=names, expires_at=datetime.fromisoformat(SOME_DAY).timestamp())
 
 
 # --- what befalls -----------------------------------------------------------------------------------------------------
@@ -92,6 +93,10 @@ def _offers(rules: Any) -> Iterator[Terms]:
 def _lowered(loss: Loss) -> str:
     kind = loss.place[0]
     return assignable(loss.world.rules, kind)[-1] if kind == "organization" else lowest(loss.world.rules)
+
+
+def _next_week() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
 
 
 def _soon() -> datetime:
@@ -105,6 +110,7 @@ CHANGES: Final[Mapping[str, Callable[[Loss], Mapping[str, Any] | None]]] = {
     "stripped": lambda _: {"permissions": ()},
     "narrowed": lambda _: {"modules": ()},
     "expired": lambda _: {"expires_at": _soon()},
+    "shortened": lambda _: {"expires_at": _next_week()},
 }
 """What becomes of a membership; None: it ends."""
 WHOLE: Final = ("deactivated as a user", "gone for good", "somebody who left")
@@ -142,8 +148,10 @@ def mend(tenants: Tenants, loss: Loss) -> None:
         if loss.what == "removed":
             attempt(client.AddMember, pb.AddMemberRequest(user_id=loss.user, **fields))
             continue
+        if seat.expires_at:
+            fields["expires_at"] = datetime.fromisoformat(seat.expires_at)
         request = pb.UpdateMemberRequest(user_id=loss.user, is_active=True, **fields)
-        request.update_mask.paths.extend(["role", "permissions", "modules", "is_active"])
+        request.update_mask.paths.extend(["role", "permissions", "modules", "is_active", "expires_at"])
         client.UpdateMember(request)
 
 
@@ -162,7 +170,8 @@ def is_dead(loss: Loss) -> bool:
     elif (change := CHANGES[loss.what](loss)) is None:
         del state.memberships[loss.place, loss.user]
     else:
-        plain = {"expires_at": 1.0} if "expires_at" in change else change
+        times = {"expired": 1.0, "shortened": _next_week().timestamp()}
+        plain = {"expires_at": times[loss.what]} if loss.what in times else change
         rows[loss.place, loss.user].update(plain)
     if loss.what in {"removed", "demoted", "switched off", "somebody who left"}:
         _pass_on(loss)
@@ -225,13 +234,15 @@ def wait(tenants: Tenants, loss: Loss) -> None:
 
 def invite(tenants: Tenants, loss: Loss, invited: str) -> str:
     """Have the sender invite somebody and return the token."""
-    names = loss.terms.modules
+    names, until = loss.terms.modules, loss.terms.expires_at
     request = invitations_pb2.CreateInvitationRequest(
         workspace_id=loss.world.id("workspace"),
         email=email(invited),
         role=loss.terms.role,
         modules=None if names is None else modules(*names),
     )
+    if until is not None:
+        request.membership_expires_at.FromSeconds(int(until))
     return str(tenants.client(loss.user).invitations.CreateInvitation(request).token)
 
 

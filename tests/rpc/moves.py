@@ -71,6 +71,12 @@ def _deleting(move: Move, ground: Ground) -> Reasons:
     return set() if is_own else ground.by_rule(move.actor, "user delete", PLATFORM)
 
 
+def _invited(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the terms of a membership as fields of an invitation, which expires itself."""
+    names = {"expires_at": "membership_expires_at"}
+    return {names.get(name, name): value for name, value in given.items()}
+
+
 WAYS: Final[Mapping[str, Way]] = {
     "AddMember": Way(
         asks="member add",
@@ -105,7 +111,7 @@ WAYS: Final[Mapping[str, Way]] = {
     ),
     "CreateInvitation": Way(
         asks="invitation create",
-        fields=lambda move: {"email": email(move.target), **move.where, **move.given},
+        fields=lambda move: {"email": email(move.target), **move.where, **_invited(move.given)},
         judge=lambda move, ground: ground.inviting(move.actor, move.place, move.target, move.terms(ground)),
     ),
     "JoinByCode": Way(

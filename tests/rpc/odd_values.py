@@ -299,7 +299,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "UpdateModuleSettings.settings": _STRUCT,
     "status": Kind(refused={"0": 0, "99": 99, "-1": -1, "most": 2**31 - 1}),
     "kind": Kind(refused={"99": 99, "-1": -1, "most": 2**31 - 1}, legal={"0": 0}),
-    "expires_at": _LATER,
+    **dict.fromkeys(("expires_at", "membership_expires_at"), _LATER),
     "CreateInvitation.expires_at": _SOON,
     "token": _TOKEN,
     "code": _CODE,

@@ -202,6 +202,7 @@ def _said(tenant: Tenant) -> Mapping[str, Any]:
         "modules": {"modules": ["dam"]},
         "SetModules.modules": ["dam"],
         "expires_at": _SOON,
+        "membership_expires_at": _SOON,
         "update_mask": "permissions",
         "UpdateWorkspace.update_mask": "notes",
         "workspace": {"notes": ""},

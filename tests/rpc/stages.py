@@ -133,13 +133,7 @@ class Stage:
             if reasons:
                 return
         if path in {"AddMember", "AddMemberByEmail", "CreateInvitation"}:
-            is_new = path != "AddMemberByEmail" or made.outcome == memberships_pb2.ADD_MEMBER_OUTCOME_ADDED
-            wanted = values.get("role") or self.rules.catalog["defaults"][kind]
-            if is_new and (made.membership.role, tuple(made.membership.permissions)) != (
-                wanted,
-                values.get("permissions", ()),
-            ):
-                yield f"gave {made.membership.role} {made.membership.permissions}"
+            yield from self._not_as_offered(values, made, kind)
         if path == "UpdateMember" and "role" in values and made.membership.role != values["role"]:
             yield f"made {made.membership.role}"
         if path == "TransferOwnership" and not self.standing(scene.target, scene.move.place).is_owner:
@@ -151,6 +145,20 @@ class Stage:
             left = attempt(self.tenants.client(scene.world.user(operator)).memberships.GetMember, asked)
             if not (isinstance(left, Refusal) and left.reason == "MEMBER_NOT_FOUND"):
                 yield "left the member there"
+
+    def _not_as_offered(self, values: Mapping[str, Any], made: Any, kind: str) -> Iterator[str]:
+        """Yield what a new membership says that was not asked for."""
+        if (
+            getattr(made, "outcome", memberships_pb2.ADD_MEMBER_OUTCOME_ADDED)
+            != memberships_pb2.ADD_MEMBER_OUTCOME_ADDED
+        ):
+            return
+        wanted = values.get("role") or self.rules.catalog["defaults"][kind]
+        given = made.membership
+        if (given.role, tuple(given.permissions)) != (wanted, values.get("permissions", ())):
+            yield f"gave {given.role} {given.permissions}"
+        if given.expires_at.seconds != values.get("expires_at", 0):
+            yield f"gave it until {given.expires_at}"
 
     def _risen(
         self, scene: Scene, before: Mapping[tuple[str, str], Standing], after: Mapping[tuple[str, str], Standing]

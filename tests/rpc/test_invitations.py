@@ -703,13 +703,50 @@ def test_the_invitations_of_a_deactivated_sender_wait_for_its_return(dam: Tenant
 def test_an_invitation_by_a_member_for_a_while_ends_with_it(dam: Tenants) -> None:
     owner, user = dam.user(), dam.user()
     workspace = dam.workspace(owner).id
-    sender = dam.member(owner, workspace, permissions=["can-manage-users"], expires_at=soon(seconds=1))
-    token = invite(dam, sender, workspace, address(user)).token
+    until = soon(seconds=1)
+    sender = dam.member(owner, workspace, permissions=["can-manage-users"], expires_at=until)
+    sent = invite(dam, sender, workspace, address(user), membership_expires_at=until)
+    assert sent.invitation.expires_at == sent.invitation.membership_expires_at
+    assert sent.invitation.expires_at.ToDatetime(tzinfo=UTC) == until
     deadline = time.monotonic() + 10
     while dam.reason(sender, workspace) != "MEMBERSHIP_EXPIRED":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert dead(dam, user, token)
+    assert looking(dam, user, sent.token).reason == "INVITATION_EXPIRED"
+    assert accepting(dam, user, sent.token).reason == "INVITATION_EXPIRED"
+
+
+@pytest.mark.req("REQ-030")
+def test_an_invitation_gives_the_membership_its_expiry(dam: Tenants) -> None:
+    owner, user, late = dam.user(), dam.user(), dam.user()
+    workspace = dam.workspace(owner).id
+    until = soon(days=3)
+    sender = dam.member(owner, workspace, role="admin", expires_at=until)
+    later = until + timedelta(microseconds=1)
+    for too_long in ({}, {"membership_expires_at": later}):
+        found = inviting(dam, sender, workspace, address(user), **too_long)
+        assert found.reason == "ROLE_CEILING"
+        assert found.metadata["latest_expires_at"] in found.message
+    sent = invite(dam, sender, workspace, address(user), role="admin", membership_expires_at=until)
+    shown = dam.client(user).invitations.GetInvitation(pb.GetInvitationRequest(token=sent.token))
+    assert shown.invitation.membership_expires_at.ToDatetime(tzinfo=UTC) == until
+    joined = accept(dam, user, sent.token).membership
+    assert (joined.role, joined.expires_at.ToDatetime(tzinfo=UTC)) == ("admin", until)
+    # The expiry of the sender is brought forward while the invitation is on its way.
+    token = invite(dam, sender, workspace, address(late), membership_expires_at=until).token
+    change(dam, owner, {"workspace_id": workspace}, sender, expires_at=soon(days=2))
+    assert dead(dam, late, token)
+
+
+def test_the_expiry_of_an_invited_member_is_checked_like_every_other(dam: Tenants, oneglanse: Tenants) -> None:
+    owner = dam.user()
+    workspace = dam.workspace(owner).id
+    found = inviting(dam, owner, workspace, membership_expires_at=soon(days=-1))
+    assert (found.reason, found.fields) == ("INVALID_ARGUMENT", ("membership_expires_at",))
+    founder = oneglanse.user()
+    place = oneglanse.workspace(founder).id
+    found = inviting(oneglanse, founder, place, role="owner", membership_expires_at=soon(days=1))
+    assert (found.reason, found.fields) == ("INVALID_ARGUMENT", ("membership_expires_at",))
 
 
 # --- secrets, metrics, guessing ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,25 @@ invitations: [{id: i, workspace: w, email: x@example.com, invited_by: ann}]
     assert dam.row(invitations.find_by_token, "canary-hash")
     for form in Form:
         assert "canary" not in exported(dam.replica, form)
+
+
+def test_the_expiry_of_an_invited_member_survives_the_round_trip(
+    dam: World, tmp_path: Path, sqlite_template: Path
+) -> None:
+    until = "2040-01-02T03:04:05Z"
+    record = f"{{id: i, workspace: w, email: x@example.com, invited_by: ann, membership_expires_at: {until}}}"
+    text = f"workspaces: [{{id: w, owner: ann}}]\ninvitations: [{record}]\n"
+    dam.write("", import_state, read_state(text, "yaml"))
+    for form in Form:
+        file = exported(dam.replica, form)
+        copy = tmp_path / f"{form}.db"
+        copy.write_bytes(sqlite_template.read_bytes())
+        with replica_of(f"sqlite:///{copy}", "dam") as second:
+            put(second, file, form)
+            with second.database.read() as connection:
+                found = invitations.find(connection, "i")
+        assert found is not None
+        assert found.membership_expires_at == datetime.fromisoformat(until)
 
 
 def _versions(world: World, *ids: str) -> dict[str, int]:

@@ -389,6 +389,12 @@ memberships: [{workspace: w, user: bob, role: member, modules: [analysis], expir
         "state.yaml:1: membership: expires_at: the role 'owner' is owner-like and takes none",
         "state.yaml:1: membership: modules: the role 'owner' is owner-like and takes none",
     ]
+    invited = "id: i, workspace: w, email: x@example.com, invited_by: ann, role: owner, modules: [analysis]"
+    until = "membership_expires_at: 2099-01-01T00:00:00Z"
+    assert refused(oneglanse, f"invitations: [{{{invited}, {until}}}]") == [
+        "state.yaml:1: invitation: membership_expires_at: the role 'owner' is owner-like and takes none",
+        "state.yaml:1: invitation: modules: the role 'owner' is owner-like and takes none",
+    ]
     imported(oneglanse, "memberships: [{workspace: w, user: bob, role: owner, modules: null, expires_at: null}]")
     assert member(oneglanse, "w", "bob").role == "owner"
 

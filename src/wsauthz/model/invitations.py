@@ -6,13 +6,17 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """A pending, accepted or revoked offer; its token is a secret and no field of it. Times are aware, UTC."""
+    """A pending, accepted or revoked offer; its token is a secret and no field of it. Times are aware, UTC.
+
+    It expires at ``expires_at``, and the membership that it gives at ``membership_expires_at``; None: never.
+    """
 
     id: str
     workspace_id: str
     email: str
     role: str
     modules: tuple[str, ...] | None
+    membership_expires_at: datetime | None = None
     invited_by: str
     expires_at: datetime
     accepted_at: datetime | None

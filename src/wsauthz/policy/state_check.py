@@ -83,10 +83,10 @@ def _role(kind: str, given: Mapping[str, Any], name: str, catalog: Catalog) -> I
         yield f"role: the places of {name!r} are {', '.join(sorted(role.places))}, not {place}"
     if given.get("is_derived") and (place != "organization" or not {"modules", "expires_at"} <= given.keys()):
         yield "is_derived: is for memberships of organizations, with modules and expires_at beside it"
-    limits = ("modules", "expires_at") if kind == "membership" and role.owner_like else ()
-    for key in limits:
-        if given.get(key) is not None:
-            yield f"{key}: the role {name!r} is owner-like and takes none"
+    if role.owner_like:
+        for key in ("modules", "expires_at" if kind == "membership" else "membership_expires_at"):
+            if given.get(key) is not None:
+                yield f"{key}: the role {name!r} is owner-like and takes none"
 
 
 def _tree(state: State) -> Iterator[Problem]:

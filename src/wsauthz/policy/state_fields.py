@@ -125,6 +125,7 @@ _INVITATION: Final = {
     "email": Field(name="email", convert=email, is_required=True),
     "role": Field(name="role", convert=line(64, may_be_blank=False)),
     "modules": Field(name="modules", convert=names, is_nullable=True),
+    "membership_expires_at": Field(name="membership_expires_at", convert=moment, is_nullable=True),
     "invited_by": Field(name="invited_by", convert=user_id),
     "expires_at": Field(name="expires_at", convert=moment),
 }

@@ -34,6 +34,7 @@ class InvitationService:
                 role=request.role,
                 modules=fields.modules(request),
                 expires_at=fields.instant(request, "expires_at"),
+                membership_expires_at=fields.instant(request, "membership_expires_at"),
             )
         except Refused:
             self.metrics.invitations["refused"] += 1

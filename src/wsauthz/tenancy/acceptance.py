@@ -8,7 +8,7 @@ the workspace is, and what the actor's own membership is there.
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from wsauthz.model.errors import (
     InvalidArgument,
@@ -114,7 +114,8 @@ def accept(tx: Transaction, *, token: str) -> Joined:
     else:
         if present is not None:
             close(tx, present, replaced=True)
-        present = enrol(tx, place, tx.actor, role=invitation.role, modules=invitation.modules)
+        terms: dict[str, Any] = {"modules": invitation.modules, "expires_at": invitation.membership_expires_at}
+        present = enrol(tx, place, tx.actor, role=invitation.role, **terms)
     after = {"accepted": True, "membership_id": present.id, "already_member": already_member}
     tx.audit("invitation", invitation.id, place, before={"accepted": False}, after=after)
     workspace, organization = describe(tx.connection, invitation.workspace_id)
@@ -135,7 +136,8 @@ def _check_usable(facts: Facts, rules: Ruleset, now: datetime, invitation: Invit
         raise InvitationNotFound
     if invitation.accepted:
         raise InvitationUsed
-    if invitation.expires_at <= now:
+    ends = invitation.membership_expires_at
+    if invitation.expires_at <= now or (ends is not None and ends <= now):
         raise InvitationExpired
     if not aftermath.may_send(facts, rules, now, invitation):
         raise InvitationNotFound

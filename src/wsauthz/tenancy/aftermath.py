@@ -17,7 +17,7 @@ from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.tenancy import membership_terms
-from wsauthz.tenancy.ceiling import NEVER, check_grant
+from wsauthz.tenancy.ceiling import check_grant, until
 from wsauthz.tenancy.transaction import Transaction
 
 _OPEN = {"is_active": True, "is_suspended": False}
@@ -60,12 +60,12 @@ def may_send(facts: Facts, rules: Ruleset, now: datetime, invitation: Invitation
 def _could_send(facts: Facts, rules: Ruleset, now: datetime, invitation: Invitation) -> bool:
     """Tell whether the sender may invite and give what is offered, and whether a membership may still say that."""
     place: PlaceKey = ("workspace", invitation.workspace_id)
-    sender, seconds = invitation.invited_by, now.timestamp()
+    sender, seconds, expires_at = invitation.invited_by, now.timestamp(), invitation.membership_expires_at
     offer: dict[str, Any] = {"role": invitation.role, "modules": invitation.modules}
     try:
-        membership_terms.check_new(rules.catalog, now, "workspace", offer)
+        membership_terms.check_new(rules.catalog, now, "workspace", {**offer, "expires_at": expires_at})
         at = facts.places[place]
-        check_grant(facts, rules, seconds, giver=sender, at=at, permissions=(), **offer, until=NEVER)
+        check_grant(facts, rules, seconds, giver=sender, at=at, permissions=(), **offer, until=until(expires_at))
     except (InvalidArgument, RoleCeiling):
         return False
     return decide(facts, rules, seconds, subject=sender, place=place, resource="invitation", action="create").allowed

@@ -42,25 +42,29 @@ def create(
     role: str = "",
     modules: tuple[str, ...] | None = None,
     expires_at: datetime | None = None,
+    membership_expires_at: datetime | None = None,
 ) -> Sent:
     """Invite an address, known or not; its earlier pending invitation to the workspace dies.
+
+    The invitation expires when the membership that it gives would, if that is earlier than ``expires_at``.
 
     Raises:
         WorkspaceNotFound: there is none. InvalidArgument: no address, or too long or too short a time.
         UnknownRole, UnknownModule: it is not what a membership may say. PlaceSuspended, PlaceInactive: nobody may be
-        invited now. RoleCeiling: it is more than the actor holds. AlreadyMember: the address, verified, is that of
-        somebody with a live membership, be it a deactivated one.
+        invited now. RoleCeiling: it is more than the actor holds, or for longer. AlreadyMember: the address, verified,
+        is that of somebody with a live membership, be it a deactivated one.
 
     """
     place: PlaceKey = ("workspace", workspace_id)
     at = places.find(tx.facts, place)
     address = texts.email(email)
-    terms = membership_terms.check_new(tx.rules.catalog, tx.now, place[0], {"role": role, "modules": modules})
+    wanted = {"role": role, "modules": modules, "expires_at": membership_expires_at}
+    terms = membership_terms.check_new(tx.rules.catalog, tx.now, place[0], wanted, expiry="membership_expires_at")
     offer = {name: terms[name] for name in ("role", "modules")}
-    until = _expiry(tx, expires_at)
+    until = _expiry(tx, expires_at, membership_expires_at)
     places.check_open(at)
-    now = tx.now.timestamp()
-    ceiling.check_grant(tx.facts, tx.rules, now, giver=tx.actor, at=at, permissions=(), **offer, until=ceiling.NEVER)
+    given = {**offer, "permissions": (), "until": ceiling.until(membership_expires_at)}
+    ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given)
     user = user_rows.find_by_email(tx.connection, address)
     if user is not None and user.email_verified:
         present = membership_rows.find(tx.connection, place, user.id)
@@ -71,6 +75,7 @@ def create(
         workspace_id=workspace_id,
         email=address,
         **offer,
+        membership_expires_at=membership_expires_at,
         invited_by=tx.actor,
         expires_at=until,
         accepted_at=None,
@@ -132,14 +137,15 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _expiry(tx: Transaction, wanted: datetime | None) -> datetime:
+def _expiry(tx: Transaction, wanted: datetime | None, of_membership: datetime | None) -> datetime:
+    """Return when the invitation expires: not after the membership that it gives."""
     if wanted is None:
-        return tx.now + timedelta(days=min(tx.rules.catalog.invitation_lifetime_days, _MOST_DAYS))
+        wanted = tx.now + timedelta(days=min(tx.rules.catalog.invitation_lifetime_days, _MOST_DAYS))
     if wanted <= tx.now:
         raise InvalidArgument("expires_at", "must be in the future")
     if wanted > tx.now + timedelta(days=_MOST_DAYS):
         raise InvalidArgument("expires_at", f"must be at most {_MOST_DAYS} days from now")
-    return wanted
+    return wanted if of_membership is None else min(wanted, of_membership)
 
 
 def _replace(tx: Transaction, new: Invitation) -> None:
@@ -154,9 +160,11 @@ def _replace(tx: Transaction, new: Invitation) -> None:
 
 def _described(invitation: Invitation) -> Mapping[str, Any]:
     """Return what the audit says of an invitation: not whom it is for."""
+    until = invitation.membership_expires_at
     return {
         "role": invitation.role,
         "modules": None if invitation.modules is None else list(invitation.modules),
         "invited_by": invitation.invited_by,
         "expires_at": invitation.expires_at.isoformat(),
+        "membership_expires_at": None if until is None else until.isoformat(),
     }

@@ -11,8 +11,12 @@ from wsauthz.policy.catalog import Catalog
 from wsauthz.tenancy import modules
 
 
-def check_new(catalog: Catalog, now: datetime, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def check_new(
+    catalog: Catalog, now: datetime, kind: str, values: Mapping[str, Any], *, expiry: str = "expires_at"
+) -> dict[str, Any]:
     """Return role, permissions, modules and expires_at of a new membership in a kind of place.
+
+    ``expiry`` is the name of the field that says when it expires, for complaints.
 
     Raises:
         UnknownRole: the catalog lacks the role, does not assign it, or does not give it in this kind of place.
@@ -20,7 +24,8 @@ def check_new(catalog: Catalog, now: datetime, kind: str, values: Mapping[str, A
         twice, or an owner-like role is limited in time or modules.
 
     """
-    return _check(catalog, now, kind, {"role": "", "permissions": (), "modules": None, "expires_at": None, **values})
+    unset = {"role": "", "permissions": (), "modules": None, "expires_at": None}
+    return _check(catalog, now, kind, {**unset, **values}, expiry)
 
 
 def check_changes(
@@ -32,14 +37,15 @@ def check_changes(
         The same as ``check_new``.
 
     """
-    checked = _check(catalog, now, kind, {name: each for name, each in values.items() if each != getattr(old, name)})
+    different = {name: each for name, each in values.items() if each != getattr(old, name)}
+    checked = _check(catalog, now, kind, different, "expires_at")
     new = replace(old, **checked)
     if checked:
-        _check_owner_like(catalog, new.role, new.modules, new.expires_at)
+        _check_owner_like(catalog, new.role, new.modules, new.expires_at, "expires_at")
     return {name: each for name, each in checked.items() if each != getattr(old, name)}
 
 
-def _check(catalog: Catalog, now: datetime, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _check(catalog: Catalog, now: datetime, kind: str, values: Mapping[str, Any], expiry: str) -> dict[str, Any]:
     checked = dict(values)
     if "role" in values:
         checked["role"] = _check_role(catalog, values["role"], kind)
@@ -49,8 +55,8 @@ def _check(catalog: Catalog, now: datetime, kind: str, values: Mapping[str, Any]
         checked["modules"] = modules.check_known(catalog, values["modules"])
     expires_at = values.get("expires_at")
     if expires_at is not None and expires_at <= now:
-        raise InvalidArgument("expires_at", "must be in the future")
-    _check_owner_like(catalog, checked.get("role", ""), checked.get("modules"), expires_at)
+        raise InvalidArgument(expiry, "must be in the future")
+    _check_owner_like(catalog, checked.get("role", ""), checked.get("modules"), expires_at, expiry)
     return checked
 
 
@@ -73,7 +79,7 @@ def _check_permissions(catalog: Catalog, permissions: Sequence[str]) -> tuple[st
 
 
 def _check_owner_like(
-    catalog: Catalog, role: str, module_list: tuple[str, ...] | None, expires_at: datetime | None
+    catalog: Catalog, role: str, module_list: tuple[str, ...] | None, expires_at: datetime | None, expiry: str
 ) -> None:
     """Refuse an owner for a while, or for some modules only."""
     found = catalog.roles.get(role)
@@ -82,4 +88,4 @@ def _check_owner_like(
     if module_list is not None:
         raise InvalidArgument("modules", f"must be unset for the role {role!r}")
     if expires_at is not None:
-        raise InvalidArgument("expires_at", f"must be unset for the role {role!r}")
+        raise InvalidArgument(expiry, f"must be unset for the role {role!r}")

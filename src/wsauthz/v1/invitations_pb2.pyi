@@ -38,6 +38,7 @@ class Invitation(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
+    MEMBERSHIP_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     workspace_id: _builtins.str
     email: _builtins.str
@@ -61,6 +62,10 @@ class Invitation(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def membership_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the membership that it gives expires; unset: never."""
+
     def __init__(
         self,
         *,
@@ -77,10 +82,11 @@ class Invitation(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         accepted: _builtins.bool = ...,
+        membership_expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_accepted_by", b"_accepted_by", "accepted_at", b"accepted_at", "accepted_by", b"accepted_by", "created_at", b"created_at", "expires_at", b"expires_at", "modules", b"modules", "revoked_at", b"revoked_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_accepted_by", b"_accepted_by", "accepted_at", b"accepted_at", "accepted_by", b"accepted_by", "created_at", b"created_at", "expires_at", b"expires_at", "membership_expires_at", b"membership_expires_at", "modules", b"modules", "revoked_at", b"revoked_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accepted_by", b"_accepted_by", "accepted", b"accepted", "accepted_at", b"accepted_at", "accepted_by", b"accepted_by", "created_at", b"created_at", "email", b"email", "expires_at", b"expires_at", "id", b"id", "invited_by", b"invited_by", "modules", b"modules", "revoked_at", b"revoked_at", "role", b"role", "updated_at", b"updated_at", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accepted_by", b"_accepted_by", "accepted", b"accepted", "accepted_at", b"accepted_at", "accepted_by", b"accepted_by", "created_at", b"created_at", "email", b"email", "expires_at", b"expires_at", "id", b"id", "invited_by", b"invited_by", "membership_expires_at", b"membership_expires_at", "modules", b"modules", "revoked_at", b"revoked_at", "role", b"role", "updated_at", b"updated_at", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__accepted_by: _TypeAlias = _typing.Literal["accepted_by"]  # noqa: Y015
     _WhichOneofArgType__accepted_by: _TypeAlias = _typing.Literal["_accepted_by", b"_accepted_by"]  # noqa: Y015
@@ -98,6 +104,7 @@ class CreateInvitationRequest(_message.Message):
     MODULES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MEMBERSHIP_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     workspace_id: _builtins.str
     email: _builtins.str
     role: _builtins.str
@@ -111,6 +118,12 @@ class CreateInvitationRequest(_message.Message):
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Unset: as many days from now as the catalog says. Never more than 90 days from now."""
 
+    @_builtins.property
+    def membership_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the membership that it gives expires, no later than the actor's own right (ROLE_CEILING). Unset: never, which an
+        actor with a temporary right cannot offer. The invitation itself expires then at the latest.
+        """
+
     def __init__(
         self,
         *,
@@ -120,10 +133,11 @@ class CreateInvitationRequest(_message.Message):
         modules: _places_pb2.ModuleList | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        membership_expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "modules", b"modules"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "membership_expires_at", b"membership_expires_at", "modules", b"modules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "expires_at", b"expires_at", "modules", b"modules", "request_id", b"request_id", "role", b"role", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "expires_at", b"expires_at", "membership_expires_at", b"membership_expires_at", "modules", b"modules", "request_id", b"request_id", "role", b"role", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -95,7 +95,8 @@ class InvitationServiceServicer:
     """
 
     def CreateInvitation(self, request, context):
-        """Invites an email address with a role within the actor's own (ROLE_CEILING). The address may be unknown yet. An
+        """Invites an email address with a role within the actor's own, until the actor's own right ends at the latest
+        (ROLE_CEILING; `latest_expires_at` in the metadata as in MembershipService). The address may be unknown yet. An
         earlier pending invitation of the same address dies. ALREADY_MEMBER when it is, verified, that of somebody with a
         live membership that has not expired; UNKNOWN_ROLE, UNKNOWN_MODULE.
         """
@@ -126,7 +127,7 @@ class InvitationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcceptInvitation(self, request, context):
-        """Spends the token and makes the actor a member with the invitation's role. Only for the invited address, verified
+        """Spends the token and makes the actor a member with the invitation's role, modules and expiry. Only for the invited address, verified
         (INVITATION_EMAIL_MISMATCH), once (INVITATION_USED), in time (INVITATION_EXPIRED) and while its sender could still
         send it (INVITATION_NOT_FOUND). A member already there keeps its role; the token is spent. An expired membership is
         replaced, a deactivated one, here or in the organization, is not (MEMBERSHIP_INACTIVE). An invitation brings back

@@ -39,7 +39,8 @@ class InvitationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InvitationServiceAsyncStub: ...
     CreateInvitation: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.CreateInvitationRequest, _invitations_pb2.CreateInvitationResponse]
-    """Invites an email address with a role within the actor's own (ROLE_CEILING). The address may be unknown yet. An
+    """Invites an email address with a role within the actor's own, until the actor's own right ends at the latest
+    (ROLE_CEILING; `latest_expires_at` in the metadata as in MembershipService). The address may be unknown yet. An
     earlier pending invitation of the same address dies. ALREADY_MEMBER when it is, verified, that of somebody with a
     live membership that has not expired; UNKNOWN_ROLE, UNKNOWN_MODULE.
     """
@@ -52,7 +53,7 @@ class InvitationServiceStub:
     RevokeInvitation: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.RevokeInvitationRequest, _invitations_pb2.RevokeInvitationResponse]
     """Kills a pending invitation; repeating it changes nothing. INVITATION_USED when it was accepted."""
     AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.AcceptInvitationRequest, _invitations_pb2.AcceptInvitationResponse]
-    """Spends the token and makes the actor a member with the invitation's role. Only for the invited address, verified
+    """Spends the token and makes the actor a member with the invitation's role, modules and expiry. Only for the invited address, verified
     (INVITATION_EMAIL_MISMATCH), once (INVITATION_USED), in time (INVITATION_EXPIRED) and while its sender could still
     send it (INVITATION_NOT_FOUND). A member already there keeps its role; the token is spent. An expired membership is
     replaced, a deactivated one, here or in the organization, is not (MEMBERSHIP_INACTIVE). An invitation brings back
@@ -87,7 +88,8 @@ class InvitationServiceAsyncStub(InvitationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateInvitation: _aio.UnaryUnaryMultiCallable[_invitations_pb2.CreateInvitationRequest, _invitations_pb2.CreateInvitationResponse]  # type: ignore[assignment]
-    """Invites an email address with a role within the actor's own (ROLE_CEILING). The address may be unknown yet. An
+    """Invites an email address with a role within the actor's own, until the actor's own right ends at the latest
+    (ROLE_CEILING; `latest_expires_at` in the metadata as in MembershipService). The address may be unknown yet. An
     earlier pending invitation of the same address dies. ALREADY_MEMBER when it is, verified, that of somebody with a
     live membership that has not expired; UNKNOWN_ROLE, UNKNOWN_MODULE.
     """
@@ -100,7 +102,7 @@ class InvitationServiceAsyncStub(InvitationServiceStub):
     RevokeInvitation: _aio.UnaryUnaryMultiCallable[_invitations_pb2.RevokeInvitationRequest, _invitations_pb2.RevokeInvitationResponse]  # type: ignore[assignment]
     """Kills a pending invitation; repeating it changes nothing. INVITATION_USED when it was accepted."""
     AcceptInvitation: _aio.UnaryUnaryMultiCallable[_invitations_pb2.AcceptInvitationRequest, _invitations_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
-    """Spends the token and makes the actor a member with the invitation's role. Only for the invited address, verified
+    """Spends the token and makes the actor a member with the invitation's role, modules and expiry. Only for the invited address, verified
     (INVITATION_EMAIL_MISMATCH), once (INVITATION_USED), in time (INVITATION_EXPIRED) and while its sender could still
     send it (INVITATION_NOT_FOUND). A member already there keeps its role; the token is spent. An expired membership is
     replaced, a deactivated one, here or in the organization, is not (MEMBERSHIP_INACTIVE). An invitation brings back
@@ -138,7 +140,8 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invitations_pb2.CreateInvitationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invitations_pb2.CreateInvitationResponse, _abc.Awaitable[_invitations_pb2.CreateInvitationResponse]]:
-        """Invites an email address with a role within the actor's own (ROLE_CEILING). The address may be unknown yet. An
+        """Invites an email address with a role within the actor's own, until the actor's own right ends at the latest
+        (ROLE_CEILING; `latest_expires_at` in the metadata as in MembershipService). The address may be unknown yet. An
         earlier pending invitation of the same address dies. ALREADY_MEMBER when it is, verified, that of somebody with a
         live membership that has not expired; UNKNOWN_ROLE, UNKNOWN_MODULE.
         """
@@ -175,7 +178,7 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invitations_pb2.AcceptInvitationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invitations_pb2.AcceptInvitationResponse, _abc.Awaitable[_invitations_pb2.AcceptInvitationResponse]]:
-        """Spends the token and makes the actor a member with the invitation's role. Only for the invited address, verified
+        """Spends the token and makes the actor a member with the invitation's role, modules and expiry. Only for the invited address, verified
         (INVITATION_EMAIL_MISMATCH), once (INVITATION_USED), in time (INVITATION_EXPIRED) and while its sender could still
         send it (INVITATION_NOT_FOUND). A member already there keeps its role; the token is spent. An expired membership is
         replaced, a deactivated one, here or in the organization, is not (MEMBERSHIP_INACTIVE). An invitation brings back

@@ -30,7 +30,8 @@ class JoiningRules(Walk):
         place, email = choice.invited()
         actor = choice.actor(place, "invitation/create")
         modules = choice.modules() if choice.often(0.2) else None
-        terms: dict[str, Any] = {"role": choice.role(place), "modules": modules}
+        until = choice.later() if choice.often(0.3) else None
+        terms: dict[str, Any] = {"role": choice.role(place), "modules": modules, "membership_expires_at": until}
         expires_at = round(time.time() + seconds, 3)
         request = pb.CreateInvitationRequest(
             workspace_id=place[1],
@@ -40,12 +41,16 @@ class JoiningRules(Walk):
             request_id=choice.request_id(),
         )
         request.expires_at.FromMicroseconds(round(expires_at * 1_000_000))
+        if until is not None:
+            request.membership_expires_at.FromMicroseconds(round(until * 1_000_000))
+            expires_at = min(expires_at, until)
         reasons = joining.why_not_invite(self.model, actor, place, email, terms)
         # That nobody is invited to a place that is closed now is as good as that nobody gets in then.
         maybe = self.model.has_room_for(place) if place[1] in self.model.workspaces else set()
         maybe |= {"INVALID_ARGUMENT"} if seconds == SOON_SECONDS else set()
         if answer := self.call(actor, "invitations.CreateInvitation", request, reasons, maybe=maybe):
             invited = {"workspace_id": place[1], "email": email, "invited_by": actor, "token": answer.token}
+            assert answer.invitation.expires_at.ToMicroseconds() == round(expires_at * 1_000_000)
             joining.invite(self.model, answer.invitation.id, {**invited, **terms, "expires_at": expires_at})
             while seconds == SOON_SECONDS and time.time() <= expires_at:
                 time.sleep(0.01)

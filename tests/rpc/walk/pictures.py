@@ -51,7 +51,8 @@ def _membership(row: dict[str, Any]) -> tuple[Any, ...]:
 def _invitation(row: dict[str, Any], now: float) -> tuple[Any, ...]:
     status = "dead" if row["status"] == "open" and row["expires_at"] <= now else row["status"]
     modules = None if row["modules"] is None else tuple(row["modules"])
-    return (row["workspace_id"], row["email"], row["role"], modules, row["invited_by"], status, row["accepted_by"])
+    terms = (row["role"], modules, row["membership_expires_at"])
+    return (row["workspace_id"], row["email"], *terms, row["invited_by"], status, row["accepted_by"])
 
 
 # --- the database -----------------------------------------------------------------------------------------------------
@@ -137,16 +138,16 @@ def _plain(row: Any) -> dict[str, Any]:
 
 
 def _timed(row: Any) -> dict[str, Any]:
-    return {**row, "expires_at": None if row["expires_at"] is None else row["expires_at"].timestamp()}
+    times = {name: row[name] for name in ("expires_at", "membership_expires_at") if name in row}
+    return {**row, **{name: None if time is None else time.timestamp() for name, time in times.items()}}
 
 
 def _status(row: Any, tokens: set[str]) -> dict[str, Any]:
     """Say in one word what became of an invitation; one whose token is forgotten is as good as revoked."""
     status = "open" if row["revoked_at"] is None and row["id"] in tokens else "dead"
     return {
-        **row,
+        **_timed(row),
         "status": "accepted" if row["accepted_at"] is not None else status,
-        "expires_at": row["expires_at"].timestamp(),
     }
 
 

@@ -156,6 +156,7 @@ invitations = Table(
     Column("email", byte_text(), nullable=False),
     plain_text("role"),
     Column("modules", JsonTuple, nullable=True),
+    instant("membership_expires_at", nullable=True),
     id_text("invited_by"),
     instant("expires_at"),
     instant("accepted_at", nullable=True),

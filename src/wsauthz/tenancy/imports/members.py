@@ -86,8 +86,9 @@ def _check_role(work: Work, record: Record, noun: Membership | Invitation) -> No
         return
     if not role.assignable:
         work.refuse(record, f"role: {noun.role!r} is given to nobody")
-    if isinstance(noun, Membership) and role.owner_like:
-        for name, value in (("modules", noun.modules), ("expires_at", noun.expires_at)):
+    if role.owner_like:
+        expiry = "expires_at" if isinstance(noun, Membership) else "membership_expires_at"
+        for name, value in (("modules", noun.modules), (expiry, getattr(noun, expiry))):
             if value is not None:
                 work.refuse(record, f"{name}: the role {noun.role!r} is owner-like and takes none")
 
@@ -104,6 +105,7 @@ def _new_invitation(work: Work, record: Record) -> Invitation:
     defaults: Mapping[str, Any] = {
         "role": catalog.default_workspace_role,
         "modules": None,
+        "membership_expires_at": None,
         "invited_by": "",
         "expires_at": now + timedelta(days=catalog.invitation_lifetime_days),
         "accepted_at": None,
