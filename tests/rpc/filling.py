@@ -6,7 +6,7 @@ import has tests of its own.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def fill(database_url: str, state: State, catalog: Catalog) -> None:
 def _fill(connection: Connection, state: State, catalog: Catalog) -> None:
     found, of_workspaces = state.records, by_depth(state.records["workspace"])[0]
     add_many(connection, tables.organizations, (_organization(record.given) for record in found["organization"]))
-    add_many(connection, tables.workspaces, (_workspace(record.given, catalog) for record in of_workspaces))
+    add_many(connection, tables.workspaces, _workspaces([record.given for record in of_workspaces], catalog))
     for record in of_workspaces:
         if "invite_code" in record.given:
             invite_codes.put(connection, record.given["id"], record.given["invite_code"], is_enabled=True, now=_NOW)
@@ -103,6 +103,15 @@ def _invitation(given: Mapping[str, Any], catalog: Catalog) -> Invitation:
     usual = {"role": catalog.default_workspace_role, "modules": None, "invited_by": "nobody", "expires_at": _FAR}
     unset: dict[str, Any] = dict.fromkeys(("accepted_at", "accepted_by", "revoked_at"))
     return Invitation(**{**usual, **unset, **given, **_TIMES})
+
+
+def _workspaces(given: Sequence[Mapping[str, Any]], catalog: Catalog) -> Iterator[Workspace]:
+    """Yield workspaces, parents first; a child is in the organization of its parent, as everywhere."""
+    organizations: dict[str | None, str | None] = {}
+    for values in given:
+        above = organizations.get(values.get("parent_workspace_id"), values.get("organization_id"))
+        organizations[values["id"]] = above
+        yield _workspace({**values, "organization_id": above}, catalog)
 
 
 def _workspace(given: Mapping[str, Any], catalog: Catalog) -> Workspace:
