@@ -66,6 +66,8 @@ class Population:
     policy_version: str
     policy_refused: bool
     """The newest files of the bundle directory were refused."""
+    policy_problems: Mapping[str, int]
+    """Kind -> problems of the bundle in force."""
 
 
 class Metrics(Collector):
@@ -221,3 +223,7 @@ def _population(now: Population) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "wsauthz_policy_refused", "1 while the newest files of the bundle are refused.", value=now.policy_refused
     )
+    problems = GaugeMetricFamily("wsauthz_policy_problems", "Problems of the bundle in force.", labels=["kind"])
+    for kind, count in now.policy_problems.items():
+        problems.add_metric([kind], count)
+    yield problems

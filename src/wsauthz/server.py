@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +17,7 @@ from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica import background
 from wsauthz.replica.following import Follower
 from wsauthz.replica.policy_files import PolicyFiles
+from wsauthz.replica.policy_problems import keep_logging
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.retention import Retention
 from wsauthz.rpc.access import AccessQueries
@@ -107,6 +109,7 @@ class Server:
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
         self._tasks.append(background.keep_running("policy_files", self._policy_files.follow))
+        self._tasks.append(background.keep_running("policy_problems", partial(keep_logging, self.replica)))
         if self.settings.metrics_listen:
             self._scrapes = Scrapes(self.settings.metrics_listen, self.metrics.registry)
             self._tasks.append(background.keep_running("scrapes", self._scrapes.keep_answering))

@@ -53,7 +53,7 @@ def test_failed_expectations_and_rules_without_a_test_are_listed(run_sqlite: Run
     assert run_sqlite("policy", "validate", bundle).status == 1
     (bundle / "tests.yaml").unlink()
     untested = run_sqlite("policy", "test", bundle, "--coverage")
-    assert untested.status == 0
+    assert untested.status == 1
     assert untested.lines[0] == "0 scenarios, 0 questions, 0 failures."
     assert any(line.startswith("policy.csv:") for line in untested.lines)
 
@@ -93,3 +93,49 @@ def test_an_export_does_not_overwrite_the_bundle(run_sqlite: Run, bundle: Path) 
     for target in (bundle, bundle.parent):
         assert run_sqlite("policy", "export", target, "--policy", bundle).status == 2
     assert (bundle / "policy.csv").read_text() == before
+
+
+# --- what a server would report ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [None, "", "# later\n", "[]\n"])
+def test_a_bundle_without_tests_is_not_valid_unless_that_is_allowed(
+    run_sqlite: Run, bundle: Path, left: str | None
+) -> None:
+    if left is None:
+        (bundle / "tests.yaml").unlink()
+    else:
+        (bundle / "tests.yaml").write_text(left)
+    refused = run_sqlite("policy", "validate", bundle)
+    assert (refused.status, refused.lines[0].endswith(", 0 tests."), len(refused.lines)) == (1, True, 2)
+    assert "tests.yaml" in refused.lines[1]
+    allowed = run_sqlite("policy", "validate", bundle, "--allow-untested")
+    assert (allowed.status, " is valid: " in allowed.out, allowed.out.endswith(", 0 tests.\n")) == (0, True, True)
+
+
+def test_places_are_checked_against_a_database_if_one_is_named(example: Run, bundle: Path) -> None:
+    url = example.database_url
+    good, bad = "p, role:viewer, workspace:north-press, {}", "p, role:viewer, workspace:nroth-press, {}"
+    with (bundle / "policy.csv").open("a") as rules:
+        rules.write(good.format("dam:asset/42, read, any, deny\n") + bad.format("dam:asset/43, read, any, deny\n"))
+    line = len((bundle / "policy.csv").read_text().splitlines())
+    assert example("policy", "validate", bundle).status == 0
+    refused = example("policy", "validate", bundle, "--database", url)
+    assert (refused.status, len(refused.lines)) == (1, 2)
+    assert f"policy.csv:{line}: workspace:nroth-press does not exist" in refused.lines[1]
+    assert example("policy", "validate", bundle, "--database", url, "--allow-unknown-places").status == 0
+
+
+def test_roles_of_members_that_a_bundle_lacks_are_counted(example: Run) -> None:
+    url = example.database_url
+    outcome = example("policy", "validate", BUNDLES / "oneglanse", "--database", url)
+    assert outcome.status == 0
+    assert "the role 'admin', which the bundle does not know" in outcome.err
+
+
+def test_a_rule_about_one_object_of_the_core_is_a_warning(run_sqlite: Run, bundle: Path) -> None:
+    with (bundle / "policy.csv").open("a") as rules:
+        rules.write("p, role:owner, *, workspace/north, delete, any, deny\n")
+    outcome = run_sqlite("policy", "validate", bundle)
+    assert outcome.status == 0
+    assert "management calls ask about workspace without an id" in outcome.err

@@ -98,17 +98,20 @@ def _plain(bundle: Bundle) -> Policy:
 
 def _catalog(chance: Random) -> str:
     text = 'name = "random"\noperator_role = "operator"\n'
+    owned = chance.random() < 0.9
     for rank, role in enumerate(reversed(ROLES), start=1):
         text += f'[roles.{role}]\nrank = {rank}\ntitle = "{role}"\nplaces = ["platform", "organization", "workspace"]\n'
+        if owned and role == "owner":
+            text += "assignable = false\n"
     text += '[defaults]\nworkspace = "member"\norganization = "member"\ncreator = "admin"\nformer_owner = "admin"\n'
-    owner = 'role = "owner"\n' if chance.random() < 0.9 else ""
+    owner = 'role = "owner"\n' if owned else ""
     text += f'[ownership]\n{owner}on_account_deletion = "delete"\n[permissions]\n'
     text += "".join(f'{name} = "{name}"\n' for name in PERMISSIONS)
     text += "".join(f'[modules.{name}]\ntitle = "{name}"\n' for name in MODULES)
     gated = chance.random() < 0.7
     for name, actions in RESOURCES.items():
         text += f'[resources."{name}"]\nactions = [{", ".join(map(repr, actions))}]\n'.replace("'", '"')
-        if name == "dam:brand":
+        if gated and name == "dam:brand":
             text += 'requires_feature = "branding"\n'
     if gated:
         text += '[plans.free]\ntype = "free"\n[plans.pro]\ntype = "paid"\nmodules = ["dam"]\nfeatures = ["branding"]\n'
@@ -148,6 +151,8 @@ def _rule(chance: Random, nodes: Sequence[str]) -> str:
         if effect == "deny"
         else chance.choice(["active", "active", "active", "any", "any", "suspended", "inactive"])
     )
+    if node == "role:everyone" and state in {"suspended", "inactive"}:
+        state = "any"  # the platform is always active
     return f"p, {node}, {place}, {pattern}, {action}, {state}, {effect}"
 
 

@@ -96,9 +96,19 @@ def test_a_bundle_without_roles_for_organizations_needs_no_default_for_them() ->
     assert catalog(text).default_organization_role == ""
 
 
-def test_a_bundle_without_plans_may_require_any_feature() -> None:
+def test_a_feature_that_no_plan_grants_is_required_in_vain() -> None:
+    """Without plans nothing is gated: the resource would be open to everybody."""
     text = CATALOG[: CATALOG.index("[plans.small]")] + CATALOG[CATALOG.index("[providers]") :]
-    assert catalog(text).resources["art:frame"].actions == {"gild": "gold"}
+    refused = """resources."art:frame".requires_feature: 'gold' is a feature of no plan"""
+    assert [each for each in refusals(text) if refused in each] == refusals(text)
+    assert refused in refusals(CATALOG.replace('"gold", "branding"', '"branding"'))[0]
+
+
+def test_the_core_may_require_a_feature_in_a_bundle_without_plans() -> None:
+    """It is the same for every bundle (docs/decisions/0003)."""
+    text = CATALOG[: CATALOG.index("[plans.small]")] + CATALOG[CATALOG.index("[providers]") :]
+    text = text.replace('requires_feature = "gold"\n', "")
+    assert catalog(text).resources["workspace"].actions["customize_branding"] == "branding"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +161,8 @@ def test_a_bundle_without_plans_may_require_any_feature() -> None:
         ("former_owner =", "formr_owner =", "defaults.formr_owner: is not a key of this table"),
         ('role = "owner"', 'role = "ownr"', "ownership.role: 'ownr' is not a role (did you mean owner?)"),
         ("multiple = false", "multiple = true", "ownership.role: must be assignable when there may be several owners"),
+        ("assignable = false\n", "", "ownership.role: must have assignable = false when there is one owner"),
+        ("assignable = false", "assignable = true", "ownership.role: must have assignable = false when there is one"),
         ('role = "owner"\nmultiple = false', "multiple = true", "ownership.role: is missing: with several owners"),
         ('"delete"', '"destroy"', "ownership.on_account_deletion: must be one of delete, transfer"),
         ('on_account_deletion = "delete"\n', "", "ownership: on_account_deletion is missing"),

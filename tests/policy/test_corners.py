@@ -17,6 +17,7 @@ operator_role = "operator"
 [roles.owner]
 rank = 50
 title = "Owner"
+assignable = false
 places = ["workspace"]
 [roles.operator]
 rank = 60

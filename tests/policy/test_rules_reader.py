@@ -3,6 +3,7 @@ from casbin.persist.adapter import _extract_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.policy.bundle_files import CATALOG as CATALOG_TEXT
 from tests.policy.bundle_files import POLICY, catalog
 from wsauthz.model.places import State
 from wsauthz.policy.rules_reader import read_rules
@@ -183,6 +184,34 @@ def test_a_file_without_a_rule_is_refused(text: str) -> None:
 
 def test_a_file_without_a_final_newline_is_refused() -> None:
     assert refusals(GOOD.rstrip()) == ["policy.csv:1: the last line has no newline: the file may be cut off"]
+
+
+@pytest.mark.parametrize("effect", ["active, allow", "any, deny"])
+@pytest.mark.parametrize("pattern", ["*", "core:*", "shop:*"])
+def test_a_pattern_that_covers_nothing_is_refused(pattern: str, effect: str) -> None:
+    """It looks like a rule, and never applies."""
+    found = catalog(without_resources(keep="art:picture" if pattern != "*" else None))
+    _, problems = read_rules(f"p, role:guest, *, {pattern}, *, {effect}\n", found)
+    assert [problem.text for problem in problems] == [
+        f"{pattern} covers no resource of catalog.toml; core resources are named one by one, as workspace/*"
+    ]
+
+
+def without_resources(keep: str | None) -> str:
+    """Return the catalog with one of its resources, or with none."""
+    sections = CATALOG_TEXT.split("\n\n")
+    return "\n\n".join(
+        section
+        for section in sections
+        if not section.startswith("[resources") or (keep is not None and section.startswith(f'[resources."{keep}"]'))
+    )
+
+
+@pytest.mark.parametrize("state", ["suspended", "inactive"])
+def test_everyone_is_held_where_no_state_but_active_ever_is(state: str) -> None:
+    row = f"p, role:everyone, platform, workspace/*, create, {state}, allow\n"
+    assert refusals(GOOD + row) == [f"policy.csv:2: role:everyone is held at the platform only, which is never {state}"]
+    assert refusals(GOOD + row.replace(state, "active")) == refusals(GOOD + row.replace(state, "any")) == []
 
 
 def test_all_problems_of_a_row_and_of_a_file_are_reported_at_once() -> None:

@@ -45,7 +45,16 @@ def server(database_url: str, tmp_path: Path) -> Iterator[Serving]:
 
 
 def names(server: Serving) -> list[str]:
-    return ["audit", "health", "policy_files", "poll", "prune", "scrapes", *([] if is_sqlite(server) else ["listen"])]
+    return [
+        "audit",
+        "health",
+        "policy_files",
+        "policy_problems",
+        "poll",
+        "prune",
+        "scrapes",
+        *([] if is_sqlite(server) else ["listen"]),
+    ]
 
 
 def is_sqlite(server: Serving) -> bool:

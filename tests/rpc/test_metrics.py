@@ -390,7 +390,7 @@ def test_reading_the_bundle_is_counted_by_its_result_and_a_refused_one_shows(sql
 
 # --- nothing of anybody -----------------------------------------------------------------------------------------------
 
-_LABELS: Final = {"outcome", "reason", "method", "code", "le", "result", "kind", "state", "name", "version"}
+_LABELS: Final = {"outcome", "reason", "method", "code", "le", "result", "kind", "state", "name", "version", "task"}
 _WORDS: Final = re.compile(r"[a-z_]+|[A-Z_]+|[A-Za-z]+/[A-Za-z]+|[0-9a-f]{12}|[0-9.e-]+|\+Inf|")
 
 

@@ -28,6 +28,16 @@ WORLD: dict[str, Any] = {
 }
 BROKEN = "p, role:viewer, *, dam:asset/*, read, active, dney"
 
+TEST = """\
+- name: a viewer deletes nothing
+  given:
+    users: [{id: ann}]
+    workspaces: [{id: w, owner: bob}]
+    memberships: [{workspace: w, user: ann, role: viewer}]
+  expect:
+    - {subject: ann, workspace: w, check: "dam:asset delete", reason: ROLE_INSUFFICIENT}
+"""
+
 
 class Editable:
     """A server on a copy of a bundle that a test may change."""
@@ -65,9 +75,10 @@ class Editable:
 
 @pytest.fixture
 def editable(sqlite_template: Path) -> Iterator[Editable]:
-    """Return a server whose bundle may be changed; tests.yaml is left out, it takes its time."""
+    """Return a server whose bundle may be changed; it has one test, because all of them take their time."""
     with tempfile.TemporaryDirectory(prefix="wsauthz-policy-") as folder, sqlite_database(sqlite_template) as url:
         directory = copy_bundle("dam", Path(folder), tests=False)
+        (directory / "tests.yaml").write_text(TEST)
         fill(url, state_of(WORLD), read_bundle(directory, core_vocabulary()).catalog)
         with Serving(url, directory) as server:
             yield Editable(Tenants(server), directory)
@@ -296,3 +307,34 @@ def test_while_bundles_come_and_go_every_answer_is_of_one_of_them(editable: Edit
         thread.join()
     assert not wrong
     assert seen == set(versions)
+
+
+# --- tests.yaml is lost -----------------------------------------------------------------------------------------------
+
+UNSAFE = "p, role:viewer, *, dam:asset/*, delete, active, allow\n"
+
+
+@pytest.mark.req("REQ-149")
+@pytest.mark.parametrize("left", [None, "", "# later\n", "[]\n", "---\n", "null\n"])
+def test_a_bundle_with_tests_is_not_replaced_by_one_without(editable: Editable, left: str | None) -> None:
+    """The tests would have rejected the new rules."""
+    version = editable.info().version
+    tests = editable.directory / "tests.yaml"
+    if left is None:
+        tests.unlink()
+    else:
+        tests.write_text(left)
+    editable.write(editable.original + UNSAFE)
+    answer = editable.reload()
+    assert (answer.version, answer.changed) == (version, False)
+    assert [problem.partition(":")[0] for problem in answer.problems] == ["tests.yaml"]
+    assert list(editable.info().problems) == list(answer.problems)
+    assert editable.tenants.reason("vic", "w", "dam:asset delete") == "ROLE_INSUFFICIENT"
+    tests.write_text(TEST)
+    assert any("a viewer deletes nothing" in problem for problem in editable.reload().problems)
+
+
+@pytest.mark.req("REQ-149")
+def test_files_that_would_lose_the_tests_are_not_valid(editable: Editable) -> None:
+    tried = editable.validate(tests_yaml="")
+    assert (tried.version, [problem.partition(":")[0] for problem in tried.problems]) == ("", ["tests.yaml"])

@@ -11,9 +11,10 @@ from typing import Final
 from wsauthz.cli.failures import Failed, listed
 from wsauthz.metrics import Metrics
 from wsauthz.model.identifiers import is_user_id
-from wsauthz.policy.bundle import BundleRefused
+from wsauthz.policy.bundle import Bundle, BundleRefused
+from wsauthz.policy.bundle_problems import unknown_roles
 from wsauthz.policy.current import CurrentPolicy
-from wsauthz.replica.population import unknown_roles
+from wsauthz.policy.facts import Facts
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
@@ -23,8 +24,6 @@ from wsauthz.tenancy.transaction import Caller
 
 _WAIT_SECONDS: Final = 30.0
 """A command can wait for a running server's write, and writes a lot at once itself."""
-_MOST_NAMED: Final = 10
-"""Roles in a warning."""
 
 
 def settings(database: str | None = None, policy: Path | None = None) -> Settings:
@@ -94,11 +93,11 @@ def loaded(using: Settings) -> Iterator[Replica]:
     with opened(using.database_url) as database:
         replica = Replica(database, policy, Metrics())
         replica.load()
-        unknown = sorted(unknown_roles(policy.bundle.catalog, replica.facts.roles))
-        if unknown:
-            names = ", ".join(unknown[:_MOST_NAMED])
-            print(
-                f"{database.name} has roles that {using.policy} lacks, and that count for nothing: {names}",
-                file=sys.stderr,
-            )
+        warn_of_roles(policy.bundle, replica.facts, database.name)
         yield replica
+
+
+def warn_of_roles(bundle: Bundle, facts: Facts, database: str) -> None:
+    """Print the roles of memberships that the bundle lacks, with their members, on standard error."""
+    if problems := list(unknown_roles(bundle.catalog, facts.roles)):
+        print(f"{database}:", *listed(problems), sep="\n", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Policy bundles as commands: judged and tested without a database, compared and exported with one."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,9 +9,14 @@ import typer
 
 from wsauthz.cli import opening, options, printing
 from wsauthz.cli.failures import Failed, listed
+from wsauthz.policy.bundle import Bundle as PolicyBundle
 from wsauthz.policy.bundle import BundleRefused, read_bundle
+from wsauthz.policy.bundle_directory import TESTS
+from wsauthz.policy.bundle_problems import core_objects, unknown_places, untested
 from wsauthz.policy.current import load
-from wsauthz.policy.scenarios import run_scenarios
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.loading import fill
+from wsauthz.policy.scenarios import load_scenarios, run_scenarios
 from wsauthz.policy.stock import export_policy
 from wsauthz.policy.stock import verify as compare
 from wsauthz.rpc.methods import core_vocabulary
@@ -38,14 +44,26 @@ def main() -> None:
 
 
 @app.command()
-def validate(bundle: Bundle = None) -> None:
+def validate(
+    bundle: Bundle = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", metavar="URL", help="Check that the places that rules name exist in this database."),
+    ] = None,
+    allow_untested: Annotated[bool, typer.Option("--allow-untested", help="Accept a bundle without tests.")] = False,
+    allow_unknown_places: Annotated[
+        bool, typer.Option("--allow-unknown-places", help="Accept rules about places that the database lacks.")
+    ] = False,
+) -> None:
     """Read, compile and test a bundle as a server does.
 
-    Exit status: 0 if a server would take it, 1 with what is wrong, 2 error.
+    Exit status: 0 valid, 1 not valid, with what is wrong, 2 error. With --database also warns of members
+    whose role the bundle does not know.
 
     \b
     Example:
       wsauthz policy validate policies/dam
+      wsauthz policy validate policies/dam --database sqlite:///wsauthz.db
     """
     directory = opening.settings(policy=bundle).policy
     try:
@@ -53,7 +71,29 @@ def validate(bundle: Bundle = None) -> None:
     except BundleRefused as refused:
         print(f"{directory} is refused:", *listed(refused.problems), sep="\n")
         raise typer.Exit(FAILED) from None
-    print(f"{directory} is valid: {found.catalog.name}, version {found.version}.")
+    count = len(load_scenarios(found.files.get(TESTS, "")))
+    problems = [] if count or allow_untested else [untested()]
+    if database is not None:
+        facts = _facts(database, found)
+        problems += [] if allow_unknown_places else unknown_places(found.rules.table, facts.places)
+    if warnings := list(core_objects(found)):
+        print(f"{directory}:", *listed(warnings), sep="\n", file=sys.stderr)
+    tests = "1 test" if count == 1 else f"{count:,} tests"
+    if problems:
+        print(f"{directory} is not valid: {found.catalog.name}, version {found.version}, {tests}.")
+        print(*listed(problems), sep="\n")
+        raise typer.Exit(FAILED)
+    print(f"{directory} is valid: {found.catalog.name}, version {found.version}, {tests}.")
+
+
+def _facts(url: str, bundle: PolicyBundle) -> Facts:
+    """Return the facts of a database, after a warning of the roles in it that the bundle lacks."""
+    facts = Facts()
+    with opening.opened(url) as opened, opened.read() as connection:
+        for _ in fill(facts, snapshot.load(connection)):
+            pass
+        opening.warn_of_roles(bundle, facts, opened.name)
+    return facts
 
 
 @app.command(name="test")
@@ -63,7 +103,7 @@ def run_tests(
 ) -> None:
     """Run a bundle's tests.yaml, without a database.
 
-    Exit status: 0 if every expectation holds, 1 with those that do not, 2 error.
+    Exit status: 0 if every expectation holds, 1 with those that do not or if there is none, 2 error.
 
     \b
     Example:
@@ -81,7 +121,7 @@ def run_tests(
     if coverage:
         for line in unexercised:
             print(f"  policy.csv:{line}: {rules[line]}")
-    if report.failures:
+    if report.failures or not report.scenarios:
         raise typer.Exit(FAILED)
 
 

@@ -136,7 +136,7 @@ def _resources(
         feature = table.take("requires_feature", str, default=None)
         if feature is not None:
             check_name(table, "requires_feature", feature)
-            if plans and feature not in features:
+            if feature not in features:  # without plans nothing is gated: it would be open to everybody
                 table.refuse(f"{feature!r} is a feature of no plan{meant(feature, features)}", "requires_feature")
         resources[name] = ResourceType(
             name=name, module=module, is_core=False, actions=dict.fromkeys(actions or (), feature)

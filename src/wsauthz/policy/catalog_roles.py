@@ -84,16 +84,22 @@ def read_ownership(top: Table, roles: Mapping[str, Role]) -> tuple[str | None, b
         check_role(table, "role", name, roles, "workspace")
     role = roles.get(name)
     if role is not None:
-        # Roles of the platform alone are compared with nobody inside a workspace.
-        for other in roles.values():
-            if other is not role and other.places - {"platform"} and other.rank >= role.rank:
-                table.refuse(f"must rank above every other role; {other.name!r} has rank {other.rank}", "role")
-        if multiple and not role.assignable:
-            table.refuse("must be assignable when there may be several owners", "role")
-        if multiple and not role.owner_like:
-            table.refuse("must be owner_like when there may be several owners", "role")
+        _check_owners_role(table, role, roles, multiple=multiple)
     table.finish()
     return name, multiple, on_account_deletion or ""
+
+
+def _check_owners_role(table: Table, role: Role, roles: Mapping[str, Role], *, multiple: bool) -> None:
+    # Roles of the platform alone are compared with nobody inside a workspace.
+    for other in roles.values():
+        if other is not role and other.places - {"platform"} and other.rank >= role.rank:
+            table.refuse(f"must rank above every other role; {other.name!r} has rank {other.rank}", "role")
+    if multiple and not role.assignable:
+        table.refuse("must be assignable when there may be several owners", "role")
+    if multiple and not role.owner_like:
+        table.refuse("must be owner_like when there may be several owners", "role")
+    if not multiple and role.assignable:
+        table.refuse("must have assignable = false when there is one owner: others could be given it", "role")
 
 
 def read_title(table: Table) -> str:

@@ -1,12 +1,15 @@
 """The bundle in force: reloaded from its directory, the last good one kept whatever happens to the files."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsauthz.policy.bundle import Bundle, BundleRefused, read_bundle
+from wsauthz.policy.bundle import Bundle, BundleRefused, build_bundle, read_bundle
+from wsauthz.policy.bundle_directory import TESTS
 from wsauthz.policy.catalog import CoreVocabulary
-from wsauthz.policy.scenarios import failures, prepare_bundle
+from wsauthz.policy.problems import Problem
+from wsauthz.policy.scenarios import failures, has_tests, prepare_bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,8 @@ class Reload:
 
     bundle: Bundle
     """In force from now on: the new one, or the last good one."""
+    is_tested: bool
+    """It has tests."""
     changed: bool
     problems: tuple[str, ...]
     """Why the files were refused; empty: they are in force."""
@@ -35,6 +40,7 @@ class CurrentPolicy:
         self.directory = directory
         self.core = core
         self.bundle = load(directory, core)
+        self.is_tested = has_tests(self.bundle)
         self.loaded_at = time.time()
         self.problems: tuple[str, ...] = ()
         self.refused_at: float | None = None
@@ -43,10 +49,35 @@ class CurrentPolicy:
         """Read, compile and test the directory; touches nothing, so any thread may call it."""
         try:
             bundle = load(self.directory, self.core)
+            self._refuse_untested(bundle)
         except BundleRefused as refused:
-            problems = tuple(map(str, refused.problems))
-            return Reload(bundle=self.bundle, changed=False, problems=problems, may_pass=refused.may_pass)
-        return Reload(bundle=bundle, changed=bundle.version != self.bundle.version, problems=())
+            return Reload(
+                bundle=self.bundle,
+                is_tested=self.is_tested,
+                changed=False,
+                problems=tuple(map(str, refused.problems)),
+                may_pass=refused.may_pass,
+            )
+        changed = bundle.version != self.bundle.version
+        return Reload(bundle=bundle, is_tested=has_tests(bundle), changed=changed, problems=())
+
+    def validate(self, files: Mapping[str, str]) -> Bundle:
+        """Return the bundle that ``read`` would put in force if these files were the bundle's; others are as in force.
+
+        Raises:
+            BundleRefused: it would be refused.
+
+        """
+        bundle = build_bundle({**self.bundle.files, **files}, self.core)
+        refuse_failing(bundle)
+        self._refuse_untested(bundle)
+        return bundle
+
+    def _refuse_untested(self, bundle: Bundle) -> None:
+        """Return unless a bundle with tests would be replaced by one without: a file is lost sooner than wanted."""
+        if self.is_tested and not has_tests(bundle):
+            text = "is missing or holds no test; the bundle in force has tests, and only a restart replaces it so"
+            raise BundleRefused([Problem(file=TESTS, line=0, text=text)])
 
     def put(self, reload: Reload) -> None:
         """Put what was read in force, in one step; to be called where decisions are made."""
@@ -58,6 +89,7 @@ class CurrentPolicy:
             self.loaded_at = time.time()
             if reload.changed:
                 self.bundle = reload.bundle
+                self.is_tested = reload.is_tested
 
 
 def load(directory: Path, core: CoreVocabulary) -> Bundle:

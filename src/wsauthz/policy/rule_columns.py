@@ -3,7 +3,7 @@
 from typing import Final
 
 from wsauthz.model.identifiers import is_id, is_resource_id
-from wsauthz.model.places import PlaceKey
+from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.problems import Mistake, meant
@@ -18,16 +18,18 @@ def check_resource(pattern: str, catalog: Catalog) -> None:
     """Check a resource pattern: ``*``, ``module:*``, ``type/*`` or ``type/<id>``.
 
     Raises:
-        Mistake: it is none of these, or names nothing of the catalog.
+        Mistake: it is none of these, or covers nothing of the catalog.
 
     """
     if pattern == "*":
+        _check_covers(pattern, catalog)
         return
     name, slash, object_id = pattern.partition("/")
     module, colon, star = name.partition(":")
     if not slash and colon and star == "*":
         if module != terms.CORE and module not in catalog.modules:
             raise Mistake(f"{module!r} is not a module of {CATALOG}{meant(module, catalog.modules)}")
+        _check_covers(pattern, catalog)
         return
     bare = name.replace("*", "")
     if name not in catalog.resources:
@@ -38,6 +40,11 @@ def check_resource(pattern: str, catalog: Catalog) -> None:
         raise Mistake(f"{pattern!r} is not a resource pattern (did you mean {name}/*?)")
     if not is_resource_id(object_id) or not _BRACKETS.isdisjoint(object_id):
         raise Mistake(f"{object_id!r} cannot be the id of a resource in a rule")
+
+
+def _check_covers(pattern: str, catalog: Catalog) -> None:
+    if not catalog.covered(pattern):
+        raise Mistake(f"{pattern} covers no resource of {CATALOG}; core resources are named one by one, as workspace/*")
 
 
 def _resource_meant(name: str, catalog: Catalog) -> str:
@@ -78,8 +85,8 @@ def check_place(subject: str, place: str) -> None:
         raise Mistake(f"{place!r} is not a place: use *, platform, organization:<id> or workspace:<id>")
 
 
-def check_state(state: str, effect: str) -> None:
-    """Check that a state is one, and one that the effect may be limited to.
+def check_state(subject: str, state: str, effect: str) -> None:
+    """Check that a state is one, and one that the rule may be limited to.
 
     Raises:
         Mistake: it is not.
@@ -89,6 +96,8 @@ def check_state(state: str, effect: str) -> None:
         raise Mistake(f"{state!r} is not a state: use {', '.join(STATES)}{meant(state, STATES)}")
     if effect == "deny" and state != terms.ANY_STATE:
         raise Mistake(f"a deny must hold in any state, not {state!r}: suspension must never widen")
+    if subject == terms.EVERYONE and State.ACTIVE not in STATES[state]:
+        raise Mistake(f"{subject} is held at the platform only, which is never {state}")
 
 
 def check_effect(effect: str) -> None:
@@ -111,5 +120,4 @@ def meaning(rule: Rule, catalog: Catalog) -> object:
         for action in resource.actions
         if rule.action in {"*", action}
     )
-    # A pattern that covers nothing yet means itself.
-    return (rule.node, rule.place, what or rule.resource, object_id.strip("*"), rule.states, rule.allows)
+    return (rule.node, rule.place, what, object_id.strip("*"), rule.states, rule.allows)

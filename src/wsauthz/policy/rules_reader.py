@@ -100,7 +100,7 @@ class _Reader:
         fine = [
             self._try(number, self._check_node, subject, self._subjects),
             self._try(number, check_place, subject, place),
-            self._try(number, check_state, state, effect),
+            self._try(number, check_state, subject, state, effect),
             self._try(number, check_effect, effect),
         ]
         known = self._try(number, check_resource, resource, self.catalog)

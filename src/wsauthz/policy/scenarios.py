@@ -27,6 +27,7 @@ __all__ = [
     "Report",
     "exercised",
     "failures",
+    "has_tests",
     "load_scenarios",
     "prepare",
     "prepare_bundle",
@@ -70,6 +71,11 @@ def prepare_bundle(bundle: Bundle, now: float) -> tuple[Prepared, ...]:
 
     """
     return prepare(load_scenarios(bundle.files.get(TESTS, "")), bundle.catalog, now)
+
+
+def has_tests(bundle: Bundle) -> bool:
+    """Tell whether tests.yaml holds a test; it is known to be valid."""
+    return bool(load_scenarios(bundle.files.get(TESTS, "")))
 
 
 def failures(entries: Sequence[Prepared], rules: Ruleset, now: float) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from wsauthz.metrics import Population
 from wsauthz.model.places import State
-from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.bundle_problems import KINDS, BundleProblem
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.policy.place import Place
 
@@ -17,16 +17,18 @@ def population(
     policy: CurrentPolicy,
     places: Sequence[Place],
     roles: Mapping[str, int],
+    problems: Sequence[BundleProblem],
     *,
     users: int,
     revision: int,
     revision_age_seconds: float,
     ready: bool,
 ) -> Population:
-    """Return the counts; ``roles``: role -> live memberships with it."""
+    """Return the counts; ``roles``: role -> live memberships with it; ``problems``: of the bundle in force."""
     catalog = policy.bundle.catalog
     kinds = Counter(place.key[0] for place in places)
     states = Counter(place.state for place in places if place.key[0] == "workspace")
+    counts = Counter(problem.kind for problem in problems)
     return Population(
         revision=revision,
         revision_age_seconds=revision_age_seconds,
@@ -38,13 +40,9 @@ def population(
             "memberships": sum(roles.values()),
         },
         workspaces={state.name.lower(): states[state] for state in State if state is not State.DELETED},
-        unknown_roles=sum(unknown_roles(catalog, roles).values()),
+        unknown_roles=sum(count for role, count in roles.items() if role not in catalog.roles),
         policy_name=catalog.name,
         policy_version=policy.bundle.version,
         policy_refused=bool(policy.problems),
+        policy_problems={kind: counts[kind] for kind in KINDS},
     )
-
-
-def unknown_roles(catalog: Catalog, roles: Mapping[str, int]) -> dict[str, int]:
-    """Return those roles of live memberships that the bundle lacks, with their counts; they give nothing."""
-    return {role: count for role, count in roles.items() if count and role not in catalog.roles}

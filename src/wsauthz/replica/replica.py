@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from wsauthz.metrics import Metrics, Population
 from wsauthz.model.errors import RevisionUnknown, Unavailable
 from wsauthz.policy.bundle import Bundle
+from wsauthz.policy.bundle_problems import BundleProblem, find_problems
 from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
@@ -227,6 +228,10 @@ class Replica:
             self.policy_changed(reload.bundle, by)
             self.watchers.policy_put(self.policy.bundle.version)
 
+    def bundle_problems(self) -> list[BundleProblem]:
+        """Return what is wrong with the bundle in force, on the loop."""
+        return find_problems(self.policy, self.facts)
+
     def population(self) -> Population:
         """Return what is held now, for a scrape; asked from any thread."""
         return self.loop.call(self._look_for_population)()
@@ -237,6 +242,7 @@ class Replica:
             self.policy,
             list(self.facts.places.values()),
             dict(self.facts.roles),
+            self.bundle_problems(),
             users=len(self.facts.users),
             revision=self.revision.value,
             revision_age_seconds=time.monotonic() - self.seen_at,

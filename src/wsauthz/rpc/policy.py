@@ -1,14 +1,18 @@
 """PolicyService: the bundle in force, reading it again, and judging other files."""
 
+from typing import Final
+
 from wsauthz.metrics import Metrics
-from wsauthz.policy.bundle import BundleRefused, build_bundle
+from wsauthz.policy.bundle import BundleRefused
 from wsauthz.policy.catalog import Catalog
-from wsauthz.policy.current import refuse_failing
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import timestamp
 from wsauthz.rpc.running import in_thread, on_loop
 from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1 import policy_pb2 as pb
+
+_MOST_PROBLEMS: Final = 100
+"""Of the bundle in force that are told."""
 
 
 class PolicyService:
@@ -22,11 +26,14 @@ class PolicyService:
     def GetPolicyInfo(self, request: pb.GetPolicyInfoRequest, by: Caller) -> pb.GetPolicyInfoResponse:  # noqa: ARG002 - uniform
         """Describe the bundle in force."""
         policy = self.replica.policy
+        in_force = [problem.text for problem in self.replica.bundle_problems()]
+        if len(in_force) > _MOST_PROBLEMS:
+            in_force[_MOST_PROBLEMS:] = [f"and {len(in_force) - _MOST_PROBLEMS:,} more"]
         return pb.GetPolicyInfoResponse(
             name=policy.bundle.catalog.name,
             version=policy.bundle.version,
             loaded_at=timestamp(policy.loaded_at),
-            problems=policy.problems,
+            problems=[*policy.problems, *in_force],
             refused_at=timestamp(policy.refused_at) if policy.refused_at is not None else None,
             catalog=_catalog(policy.bundle.catalog),
         )
@@ -40,10 +47,8 @@ class PolicyService:
     @in_thread
     def ValidatePolicy(self, request: pb.ValidatePolicyRequest, by: Caller) -> pb.ValidatePolicyResponse:  # noqa: ARG002 - uniform
         """Judge files without putting them in force."""
-        policy = self.replica.policy
         try:
-            bundle = build_bundle({**policy.bundle.files, **request.files}, policy.core)
-            refuse_failing(bundle)
+            bundle = self.replica.policy.validate(request.files)
         except BundleRefused as refused:
             return pb.ValidatePolicyResponse(problems=[str(problem) for problem in refused.problems])
         return pb.ValidatePolicyResponse(version=bundle.version)

@@ -57,10 +57,15 @@ class GetPolicyInfoResponse(_message.Message):
     def loaded_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What is wrong with the newest files, if they were refused; empty: they are in force."""
+        """The problems of the newest files, if they were refused (refused_at is set then), and after them those of the bundle in
+        force, at most 100: it has no tests; a rule names a place that does not exist; memberships have a role that the bundle
+        does not know (with the number of members); a rule names an object that no management call asks about.
+        """
 
     @_builtins.property
-    def refused_at(self) -> _timestamp_pb2.Timestamp: ...
+    def refused_at(self) -> _timestamp_pb2.Timestamp:
+        """Unset: the newest files are in force."""
+
     @_builtins.property
     def catalog(self) -> Global___Catalog: ...
     def __init__(
