@@ -126,7 +126,7 @@ def test_the_core_may_require_a_feature_in_a_bundle_without_plans() -> None:
         ("rank = 90", 'rank = "high"', "catalog.toml:5: roles.operator.rank: must be a whole number"),
         ("rank = 90", "rank = true", "catalog.toml:5: roles.operator.rank: must be a whole number"),
         ("rank = 90\n", "", "catalog.toml:4: roles.operator: rank is missing"),
-        ('title = "Operator"', 'title = " "', "catalog.toml:6: roles.operator.title: must not be blank"),
+        ('title = "Operator"', 'title = " "', "catalog.toml:6: roles.operator.title: must not be empty"),
         ('places = ["platform"]', "places = []", "catalog.toml:7: roles.operator.places: must name a place"),
         ('["platform"]', '["platfrom"]', "'platfrom' is unknown (did you mean platform?)"),
         ('["platform"]', '["platform", "platform"]', "'platform' is listed twice"),

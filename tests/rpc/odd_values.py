@@ -46,11 +46,19 @@ _ODD: Final = {
     "SQL": "\"O'Hara'); DROP TABLE users; -- %_",
     "star": "*",
     "markup": "<script>alert(1)</script>",
-    "right to left": "\u202eabc",
     "astral": "\U0001f600 e\u0301 \u0130",
-    "no character": "\uffff",
+    "joined": "\U0001f469\u200d\U0001f4bb",
 }
 """Odd, and still texts."""
+_TURNED: Final = {"right to left": "\u202eabc", "no character": "\uffff"}
+"""What even running text does not hold."""
+_HIDDEN: Final = {
+    "zero width": "a\u200bb",
+    "byte order mark": "\ufeffab",
+    "word joiner": "a\u2060b",
+    "soft hyphen": "a\u00adb",
+    "filler": "a\u3164b",
+}
 _NO_NAME: Final = {
     "unknown": "nonesuch",
     "upper case": "MEMBER",
@@ -67,13 +75,14 @@ _NO_NAME: Final = {
 def _line(most: int) -> Kind:
     longest = {"longest": "x" * most, "longest, wide": "\U0001f600" * most, "padded": f" {'x' * most}\n"}
     return Kind(
-        refused={"too long": "x" * (most + 1), **_HUGE, **_CONTROLS, **_BREAKS},
+        refused={"too long": "x" * (most + 1), **_HUGE, **_CONTROLS, **_BREAKS, **_HIDDEN, **_TURNED},
         legal={**EMPTY, **_BLANK, **_ODD, **longest},
     )
 
 
 def _prose(most: int) -> Kind:
-    return _line(most).but(legal=_BREAKS)
+    soft = {name: _HIDDEN[name] for name in ("zero width", "soft hyphen")}
+    return _line(most).but(legal={**_BREAKS, **soft})
 
 
 def _names(*legal: str) -> Kind:
@@ -84,27 +93,34 @@ def _names(*legal: str) -> Kind:
 
 _NAME: Final = _line(255).but(refused={**EMPTY, **_BLANK})
 _ANY: Final = Kind(
-    refused=_HUGE, legal={**EMPTY, **_BLANK, **_ODD, **_CONTROLS, **_BREAKS, "longest": "\U0001f600" * 16_384}
+    refused=_HUGE,
+    legal={**EMPTY, **_BLANK, **_ODD, **_TURNED, **_HIDDEN, **_CONTROLS, **_BREAKS, "longest": "\U0001f600" * 16_384},
 )
 _ANY_MODULE: Final = _ANY.but(refused={"too long": "x" * 129, "longest": "x" * 16_384}, legal={"id": "x" * 128})
 _SEARCH: Final = Kind(
     refused={"too long": "x" * 256, **_HUGE, "NUL": "a\x00b"},
-    legal={**EMPTY, **_BLANK, **_ODD, **_BREAKS, "longest": "x" * 255},
+    legal={**EMPTY, **_BLANK, **_ODD, **_TURNED, **_HIDDEN, **_BREAKS, "longest": "x" * 255},
 )
 _SLUG: Final = Kind(
-    refused={"nothing left": "---", "too long": "x" * 101, **_HUGE, **_CONTROLS, **_BREAKS},
+    refused={"nothing left": "---", "too long": "x" * 101, **_HUGE, **_CONTROLS, **_BREAKS, **_HIDDEN},
     legal={**EMPTY, "SQL": "'); DROP TABLE users", "upper case": "ACME Corp", "longest": "s" * 100},
 )
-_NO_ADDRESS: Final = {name: name for name in ("no address", "@", "a@", "@b", "a@b@c", "a b@c", "a@b c")}
+_NO_ADDRESS: Final = {
+    name: name
+    for name in (
+        *("no address", "@", "a@", "@b", "a@b@c", "a b@c", "a@b c", "<a@b>", "mailto:a@b", "a@b;", "Ann <a@b>"),
+        *("\u0430nn@b.example", "\uff41nn@b.example", 'o"hara@b.example'),
+    )
+}
 _EMAIL: Final = Kind(
     refused={
         **_NO_ADDRESS,
-        "too long": f"{'x' * 319}@b",
+        "too long": f"{'x' * 253}@b",
         "too long in lower case": f"{chr(0x130) * 200}@b",
         "huge": f"{'x' * HUGE}@b",
-        **{name: f"{value}@b" for name, value in {**_CONTROLS, **_BREAKS}.items()},
+        **{name: f"{value}@b" for name, value in {**_CONTROLS, **_BREAKS, **_HIDDEN, **_TURNED}.items()},
     },
-    legal={"quotes": "o'hara\"@b.example", "star": "*@b", "accent": "J\u00d6RG@b.example", "padded": " a@b.example "},
+    legal={"quote": "o'hara@b.example", "star": "*@b", "accent": "J\u00d6RG@b.example", "padded": " a@b.example "},
 )
 _MAYBE_EMAIL: Final = _EMAIL.but(legal=EMPTY)
 _NO_COLORS: Final = ("#12345", "#1234567", "123456", "#12345g", "#123456\n", "#\uff11\uff11\uff11\uff11\uff11\uff11")
@@ -121,7 +137,7 @@ _TOKEN: Final = Kind(
     legal={"unknown": "x" * 64, "SQL": "'--", "star": "*"},
 )
 _CODE: Final = Kind(
-    refused={**EMPTY, **_BLANK, **_CONTROLS, **_BREAKS, "too long": "x" * 301, **_HUGE},
+    refused={**EMPTY, **_BLANK, **_CONTROLS, **_BREAKS, **_HIDDEN, **_TURNED, "too long": "x" * 301, **_HUGE},
     legal={**_ODD, "separators": "/:/:", "parts": "a/b/c", "workspace": "workspace_", "longest": "x" * 300},
 )
 
@@ -283,7 +299,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "reason": _prose(1_000),
     **dict.fromkeys(("image_url", "logo"), _line(2_048)),
     **dict.fromkeys(("website", *(f"social_{site}" for site in _SITES)), _line(255)),
-    **dict.fromkeys(("phone", "plan_type"), _line(50)),
+    "phone": _line(50),
+    "plan_type": _line(64),
     **dict.fromkeys(("route", "store", "local_storage"), _line(256)),
     **dict.fromkeys(("query", "ListMembers.role"), _SEARCH),
     "email": _EMAIL.but(refused={**EMPTY, **_BLANK}),

@@ -177,10 +177,10 @@ def test_hostile_texts_survive_both_forms(sqlite_url: str, postgresql_url: str) 
     text = r"""
 users:
   - {id: "null", name: "true"}
-  - {id: "0123", name: "- {a: b} # c\u2028\"'"}
+  - {id: "0123", name: "- {a: b} # c\u00e9\"'"}
   - {id: "auth0|5f7c/a:b=c~d", name: "null"}
 workspaces:
-  - {id: "1e3", owner: "null", name: "yes", notes: "two\nlines: \t and 日本語 😀", description: "'"}
+  - {id: "1e3", owner: "null", name: "yes", notes: "two\r\nlines: \t \u2028 and 日本語 😀", description: "'"}
   - {id: "+", owner: "null"}
 """
     with replica_of(sqlite_url, "dam") as first, replica_of(postgresql_url, "dam") as second:

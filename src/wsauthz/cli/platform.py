@@ -67,6 +67,7 @@ def revoke(
     Example:
       wsauthz platform revoke olga
     """
+    check_user_id("USER", user)
     with opening.loaded(opening.settings(database, policy)) as replica:
         try:
             revoked = write(

@@ -64,6 +64,7 @@ class InvalidArgument(Refused):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+        self.problem = problem
 
 
 class UnknownRole(InvalidArgument):

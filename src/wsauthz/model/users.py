@@ -1,6 +1,5 @@
 """Users, mirrored from the application."""
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -27,8 +26,3 @@ class User:
     default_workspace_id: str | None
     created_at: datetime
     updated_at: datetime
-
-
-def normalize_email(email: str) -> str:
-    """Return the address trimmed, in NFC and lower case: the form that is stored, compared and unique."""
-    return unicodedata.normalize("NFC", email.strip()).lower()

@@ -59,14 +59,12 @@ def _reason(table: Table, key: str | None, name: str) -> Reason | None:
 
 def _answer(table: Table) -> Answer:
     status = table.take("status", int)
-    message = table.take("message", str, default="")
+    message = table.line("message", _MESSAGE_LENGTH, default="")
     redirect = table.take("redirect", str, default="")
     if status is not None and status not in STATUSES:
         table.refuse(f"must be from {STATUSES.start} to {STATUSES.stop - 1}", "status")
     if status in _REDIRECTS and not redirect:
         table.refuse("is missing: a status 3xx needs one", "redirect")
-    if len(message) > _MESSAGE_LENGTH or not message.isprintable():
-        table.refuse(f"must be at most {_MESSAGE_LENGTH} printable characters", "message")
     if redirect and not _REDIRECT.match(redirect.replace("{id}", "id")):
         table.refuse("must be a path or a URL, without spaces; the one placeholder is {id}", "redirect")
     table.finish()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 
+from wsauthz.model import texts
 from wsauthz.model.places import PlaceKind
 from wsauthz.policy.catalog import Role
 from wsauthz.policy.problems import meant
@@ -104,10 +105,7 @@ def _check_owners_role(table: Table, role: Role, roles: Mapping[str, Role], *, m
 
 def read_title(table: Table) -> str:
     """Return the title, which must be there."""
-    title = table.take("title", str)
-    if title is not None and not title.strip():
-        table.refuse("must not be blank", "title")
-    return title or ""
+    return table.line("title", texts.NAME_MOST)
 
 
 def check_name(table: Table, key: str | None, name: str) -> None:

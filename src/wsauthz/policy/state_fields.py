@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from wsauthz.model import texts
 from wsauthz.model.subscriptions import SubscriptionStatus
 from wsauthz.model.users import UserKind
 from wsauthz.policy.nodes import Node
@@ -25,6 +26,7 @@ from wsauthz.policy.state_values import (
     switch,
     text,
     user_id,
+    workspace_text,
 )
 
 SOURCE_VERSION: Final = "source_version"
@@ -62,8 +64,8 @@ _USER: Final = {
     "is_active": Field(name="is_active", convert=switch),
     "email": Field(name="email", convert=email, is_nullable=True),
     "email_verified": Field(name="email_verified", convert=switch),
-    "name": Field(name="name", convert=line(255)),
-    "image_url": Field(name="image_url", convert=line(2048)),
+    "name": Field(name="name", convert=line(texts.NAME_MOST)),
+    "image_url": Field(name="image_url", convert=line(texts.URL_MOST)),
     "default_workspace": Field(name="default_workspace_id", convert=identifier, is_nullable=True),
     "source_version": Field(name=SOURCE_VERSION, convert=number, is_nullable=True),
 }
@@ -73,7 +75,7 @@ _DELETED_USER: Final = {
 }
 _ORGANIZATION: Final = {
     "id": Field(name="id", convert=identifier, is_required=True),
-    "name": Field(name="name", convert=line(255, may_be_blank=False)),
+    "name": Field(name="name", convert=line(texts.NAME_MOST, may_be_blank=False)),
     "slug": Field(name="slug", convert=slug),
     "is_suspended": Field(name="is_suspended", convert=switch),
 }
@@ -82,21 +84,11 @@ _WORKSPACE: Final = {
     "organization": Field(name="organization_id", convert=identifier, is_nullable=True),
     "parent": Field(name="parent_workspace_id", convert=identifier, is_nullable=True),
     "owner": Field(name="owner_user_id", convert=user_id),
-    "name": Field(name="name", convert=line(255, may_be_blank=False)),
+    **{name: Field(name=name, convert=workspace_text(name)) for name in texts.WORKSPACE_TEXTS},
     "slug": Field(name="slug", convert=slug),
-    "domain": Field(name="domain", convert=line(256)),
-    "description": Field(name="description", convert=text(10_000)),
-    "image_url": Field(name="image_url", convert=line(2048)),
-    "website": Field(name="website", convert=line(255)),
-    "phone": Field(name="phone", convert=line(50)),
-    **{
-        f"social_{site}": Field(name=f"social_{site}", convert=line(255))
-        for site in ("x", "facebook", "linkedin", "instagram", "github")
-    },
-    "notes": Field(name="notes", convert=text(10_000)),
     "is_active": Field(name="is_active", convert=switch),
     "is_suspended": Field(name="is_suspended", convert=switch),
-    "suspended_reason": Field(name="suspended_reason", convert=text(1000)),
+    "suspended_reason": Field(name="suspended_reason", convert=text(texts.REASON_MOST)),
     "suspended_at": Field(name="suspended_at", convert=moment, is_nullable=True),
     "suspended_by": Field(name="suspended_by", convert=user_id, is_nullable=True),
     "modules": Field(name="modules", convert=names),
@@ -131,8 +123,8 @@ _INVITATION: Final = {
 }
 _SUBSCRIPTION: Final = {
     "workspace": Field(name="workspace_id", convert=identifier, is_required=True),
-    "plan": Field(name="plan", convert=line(64, may_be_blank=False), is_required=True),
-    "plan_type": Field(name="plan_type", convert=line(64, may_be_blank=False)),
+    "plan": Field(name="plan", convert=line(texts.PLAN_MOST, may_be_blank=False), is_required=True),
+    "plan_type": Field(name="plan_type", convert=line(texts.PLAN_TYPE_MOST, may_be_blank=False)),
     "status": Field(name="status", convert=choice({status.name.lower(): status for status in SubscriptionStatus})),
 }
 

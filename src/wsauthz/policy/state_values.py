@@ -3,24 +3,21 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from wsauthz.model import texts
+from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import is_id, is_user_id
-from wsauthz.model.users import normalize_email
 from wsauthz.policy.nodes import Node
 from wsauthz.policy.problems import Mistake, meant
 
+T = TypeVar("T")
 Convert = Callable[[Node], Any]
 """Returns what a node says, or raises a Mistake."""
 
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _COLOR: Final = re.compile(r"(#[0-9A-Fa-f]{6})?\Z")
 _INVITE_CODE: Final = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\Z")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_LINE_BREAKS: Final = re.compile(r"[\t\n]")
-_FEATURE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
-_EMAIL_LENGTH: Final = 255
 
 
 def identifier(node: Node) -> str:
@@ -53,12 +50,7 @@ def line(longest: int, *, may_be_blank: bool = True) -> Convert:
     """Return a reader of a text of one line, trimmed."""
 
     def convert(node: Node) -> str:
-        found: str = text(longest)(node)
-        if _LINE_BREAKS.search(found):
-            raise Mistake("must be one line")
-        if not found and not may_be_blank:
-            raise Mistake("must not be blank")
-        return found
+        return _as_text(texts.line, "", node.text(), longest, required=not may_be_blank)
 
     return convert
 
@@ -67,12 +59,16 @@ def text(longest: int) -> Convert:
     """Return a reader of a text, trimmed, that may have several lines."""
 
     def convert(node: Node) -> str:
-        found = node.text().strip()
-        if len(found) > longest:
-            raise Mistake(f"has more than {longest:,} characters")
-        if _CONTROLS.search(found):
-            raise Mistake("has control characters")
-        return found
+        return _as_text(texts.prose, "", node.text(), longest)
+
+    return convert
+
+
+def workspace_text(name: str) -> Convert:
+    """Return a reader of one of the texts of a workspace."""
+
+    def convert(node: Node) -> str:
+        return _as_text(texts.workspace_text, name, node.text())
 
     return convert
 
@@ -102,10 +98,15 @@ def names(node: Node) -> tuple[str, ...]:
 
 def email(node: Node) -> str:
     """Return an email address in the form that is stored."""
-    found = normalize_email(node.text())
-    if not _EMAIL.match(found) or len(found) > _EMAIL_LENGTH or _CONTROLS.search(found):
-        raise Mistake(f"{found!r} is no email address")
-    return found
+    return _as_text(texts.email, node.text())
+
+
+def _as_text(check: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Return what a check of the module that decides on texts returns, with its complaint as a mistake."""
+    try:
+        return check(*arguments, **options)
+    except InvalidArgument as refused:
+        raise Mistake(refused.problem) from None
 
 
 def moment(node: Node) -> datetime:
@@ -136,20 +137,18 @@ def settings(node: Node) -> Mapping[str, Any]:
 
 
 def _branding(node: Node) -> Mapping[str, str]:
-    readers = {"logo": line(2048), "primary_color": _color}
+    readers = {"logo": line(texts.URL_MOST), "primary_color": _color}
     return dict(_inside(node, readers))
 
 
 def _features(node: Node) -> Mapping[str, bool]:
     found = {}
     for name, value in node.items().items():
-        if not _FEATURE.match(name):
-            raise Mistake(f"{name!r} is no name of a feature")
         try:
             found[name] = value.switch()
         except Mistake as mistake:
             raise Mistake(f"{name}: {mistake}") from None
-    return found
+    return _as_text(texts.features, found)
 
 
 def _inside(node: Node, readers: Mapping[str, Convert]) -> list[tuple[str, Any]]:
@@ -166,7 +165,8 @@ def _inside(node: Node, readers: Mapping[str, Convert]) -> list[tuple[str, Any]]
 
 def slug(node: Node) -> str:
     """Return a slug."""
-    return _matching(node, _SLUG, "a slug: lower-case letters, digits and single '-' between them")
+    found = _matching(node, _SLUG, "a slug: lower-case letters, digits and single '-' between them")
+    return _as_text(texts.slug, found)
 
 
 def invite_code(node: Node) -> str:

@@ -5,6 +5,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from wsauthz.model import texts
+from wsauthz.model.errors import InvalidArgument
 from wsauthz.policy.problems import Problem, meant
 
 Path = tuple[str | int, ...]
@@ -118,11 +120,25 @@ class Table:
         inside = self.take(key, dict, {})
         found = {}
         for name, value in inside.items():
-            if isinstance(value, str) and value.strip():
-                found[name] = value
-            else:
-                self.source.refuse((*self.path, key, name), "must be a text that is not blank")
+            if not isinstance(value, str):
+                self.source.refuse((*self.path, key, name), f"must be {_TITLES[str]}")
+                continue
+            found[name] = self._checked((*self.path, key, name), value, texts.NAME_MOST, is_required=True)
         return found
+
+    def line(self, key: str, most: int, default: Any = REQUIRED) -> str:
+        """Return a text of one line, which is not blank unless there is a default; empty after a problem was noted."""
+        value = self.take(key, str, default)
+        if not isinstance(value, str):
+            return ""
+        return self._checked((*self.path, key), value, most, is_required=default is REQUIRED)
+
+    def _checked(self, path: Path, value: str, most: int, *, is_required: bool) -> str:
+        try:
+            return texts.line("", value, most, required=is_required)
+        except InvalidArgument as refused:
+            self.source.refuse(path, refused.problem)
+            return ""
 
     def entries(self, key: str) -> "list[Table]":
         """Return the tables of an array of tables."""

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wsauthz.model import texts
 from wsauthz.model.errors import InvalidArgument, shown
 from wsauthz.model.identifiers import check_id, check_user_id
 from wsauthz.model.places import PlaceKey, PlaceKind
@@ -114,13 +115,13 @@ def mask(request: Any, known: Collection[str]) -> list[str]:
 
 
 def search(request: Any, name: str) -> str:
-    """Return what a list is searched for, trimmed.
+    """Return the text that a list is searched for, in the form that names have.
 
     Raises:
         InvalidArgument: it is too long, or holds NUL, which no text does.
 
     """
-    text: str = getattr(request, name).strip()
+    text = texts.spaced(getattr(request, name)).strip()
     if len(text) > _LONGEST_SEARCH or "\0" in text:
         raise InvalidArgument(name, f"must be at most {_LONGEST_SEARCH} characters of text")
     return text

@@ -4,11 +4,11 @@ import json
 from typing import Any, Final
 
 from wsauthz.model.identifiers import check_id
+from wsauthz.model.texts import WORKSPACE_TEXTS
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.tenancy import workspace_creation, workspace_lists, workspaces
-from wsauthz.tenancy.texts import WORKSPACE_TEXTS
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.tenancy.workspace_creation import NewOrganization
 from wsauthz.tenancy.workspaces import BRANDING, FEATURES

@@ -41,7 +41,7 @@ def find(connection: Connection, user_id: str) -> User | None:
 
 
 def find_by_email(connection: Connection, email: str) -> User | None:
-    """Return the user with the address, which is given as ``normalize_email`` makes it."""
+    """Return the user with the address, which is given as ``texts.email`` makes it."""
     return rows.find(connection, User, select(users).where(users.c.email == email))
 
 

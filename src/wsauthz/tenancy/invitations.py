@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from wsauthz.model import texts
 from wsauthz.model.errors import AlreadyMember, InvalidArgument, InvitationNotFound, InvitationUsed
 from wsauthz.model.identifiers import new_id
 from wsauthz.model.invitations import Invitation
@@ -18,7 +19,7 @@ from wsauthz.store import invitations as invitation_rows
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import revisions
 from wsauthz.store import users as user_rows
-from wsauthz.tenancy import ceiling, membership_terms, places, texts
+from wsauthz.tenancy import ceiling, membership_terms, places
 from wsauthz.tenancy.transaction import Reading, Transaction
 
 _TOKEN_BYTES: Final = 32

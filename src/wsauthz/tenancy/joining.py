@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from wsauthz.model import texts
 from wsauthz.model.errors import (
     InvalidArgument,
     InvalidCode,
@@ -26,7 +27,7 @@ from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import places, texts
+from wsauthz.tenancy import places
 from wsauthz.tenancy.enrolment import enrol, sync_organization
 from wsauthz.tenancy.joinable import (
     JoinableOrganization,

@@ -9,13 +9,14 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
+from wsauthz.model import texts
 from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound, MembershipInactive, RoleCeiling
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.place import Place
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
-from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places, texts
+from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places
 from wsauthz.tenancy.difference import Difference
 from wsauthz.tenancy.enrolment import change, close, enrol, sync_organization
 from wsauthz.tenancy.transaction import Transaction

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wsauthz.model import texts
 from wsauthz.model.errors import OrganizationNotFound, WorkspaceNotFound
 from wsauthz.model.identifiers import new_id, slugify
 from wsauthz.model.organizations import Organization
@@ -10,7 +11,7 @@ from wsauthz.model.places import PLATFORM, PlaceKey, State
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
-from wsauthz.tenancy import ceiling, deletion, owners, places, slugs, texts
+from wsauthz.tenancy import ceiling, deletion, owners, places, slugs
 from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Reading, Transaction
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
+from wsauthz.model import texts
 from wsauthz.model.errors import UserNotFound
 from wsauthz.model.places import PLATFORM
 from wsauthz.model.users import User
 from wsauthz.store import entries as entry_rows
 from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import texts
 from wsauthz.tenancy.transaction import Reading, Transaction
 
 _CURRENT_MOST: Final = 256

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterator
 from itertools import count
 
+from wsauthz.model import texts
 from wsauthz.model.identifiers import slugify
-from wsauthz.tenancy import texts
 
 
 def choose(

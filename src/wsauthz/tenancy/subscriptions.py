@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
+from wsauthz.model import texts
 from wsauthz.model.errors import UnknownPlan
 from wsauthz.model.subscriptions import LAPSED, Subscription, SubscriptionStatus
 from wsauthz.policy.catalog import Catalog
@@ -14,11 +15,8 @@ from wsauthz.store import changes
 from wsauthz.store import entries as entry_rows
 from wsauthz.store import subscriptions as subscription_rows
 from wsauthz.store.database import Connection
-from wsauthz.tenancy import places, texts
+from wsauthz.tenancy import places
 from wsauthz.tenancy.transaction import Reading, Transaction
-
-_PLAN_MOST: Final = 100
-_PLAN_TYPE_MOST: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ def set_(tx: Transaction, *, workspace_id: str, plan: str, plan_type: str, statu
     at = places.find(tx.facts, ("workspace", workspace_id))
     plan = _plan(tx.rules.catalog, plan)
     known = tx.rules.catalog.plans.get(plan)
-    plan_type = texts.line("plan_type", plan_type, _PLAN_TYPE_MOST) or (known.type if known else "")
+    plan_type = texts.line("plan_type", plan_type, texts.PLAN_TYPE_MOST) or (known.type if known else "")
     counted = effective(tx.connection, holder_of(at))
     new = Subscription(
         workspace_id=workspace_id,
@@ -108,7 +106,7 @@ def show(subscription: Subscription | None, before: datetime | None) -> Shown:
 
 def _plan(catalog: Catalog, plan: str) -> str:
     if not catalog.plans:
-        return texts.line("plan", plan, _PLAN_MOST, required=True)
+        return texts.line("plan", plan, texts.PLAN_MOST, required=True)
     if plan not in catalog.plans:
         raise UnknownPlan(plan)
     return plan

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from wsauthz.model import texts
 from wsauthz.model.errors import InvalidArgument, SourceVersionRequired, UserNotFound
 from wsauthz.model.places import PLATFORM, PlaceKey
 from wsauthz.model.users import User, UserKind
@@ -11,7 +12,6 @@ from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import changes
 from wsauthz.store import users as user_rows
-from wsauthz.tenancy import texts
 from wsauthz.tenancy.transaction import Reading, Transaction
 
 _SOURCE_VERSION: Final = "source_version"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wsauthz.model import texts
 from wsauthz.model.errors import LimitReached, NotOrgMember
 from wsauthz.model.identifiers import new_id
 from wsauthz.model.organizations import Organization
@@ -15,7 +16,7 @@ from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs, texts
+from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs
 from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from wsauthz.model import texts
 from wsauthz.model.workspaces import Workspace
-from wsauthz.tenancy import texts
 from wsauthz.tenancy.transaction import Transaction
 from wsauthz.tenancy.workspaces import change, live
 

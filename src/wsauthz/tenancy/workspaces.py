@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wsauthz.model import texts
 from wsauthz.model.errors import InvalidArgument, WorkspaceNotFound
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.model.subscriptions import Subscription
@@ -15,7 +16,7 @@ from wsauthz.store import changes
 from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.store.database import Connection
-from wsauthz.tenancy import deletion, places, subscriptions, texts
+from wsauthz.tenancy import deletion, places, subscriptions
 from wsauthz.tenancy.transaction import Reading, Transaction, refuse_unless_allowed
 
 BRANDING = "settings.branding"

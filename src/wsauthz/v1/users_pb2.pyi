@@ -83,7 +83,7 @@ class User(_message.Message):
     kind: Global___UserKind.ValueType
     is_active: _builtins.bool
     email: _builtins.str
-    """Trimmed, NFC, lower-case; unique; unset: none."""
+    """Trimmed, NFC, lower-case, the domain in Unicode; unique; unset: none."""
     email_verified: _builtins.bool
     name: _builtins.str
     image_url: _builtins.str
@@ -142,11 +142,17 @@ class UpsertUserRequest(_message.Message):
     is_active: _builtins.bool
     """Unset: true when created, else unchanged."""
     email: _builtins.str
-    """Unset: unchanged; empty: removed. Another user's: EMAIL_TAKEN."""
+    """Unset: unchanged; empty: removed. Another user's: EMAIL_TAKEN. The address alone, without name, brackets or
+    "mailto:"; at most 254 characters, none of them invisible or of another script than its neighbours.
+    """
     email_verified: _builtins.bool
     """Unset: false when created or when the email changes, else unchanged."""
     name: _builtins.str
+    """At most 255 characters. Texts of one line, here and in other requests: trimmed, NFC, ordinary spaces; controls,
+    invisible characters (U+200B, U+FEFF, U+00AD, directions) and private ones are rejected.
+    """
     image_url: _builtins.str
+    """At most 2,048 characters."""
     request_id: _builtins.str
     """Makes a retry safe: the first answer is given again for 24 hours."""
     source_version: _builtins.int
