@@ -60,6 +60,17 @@ def test_an_export_loaded_from_its_files_answers_as_the_engine(tmp_path: Path) -
             assert stock == rules_allow(facts, world.bundle, NOW, user, place, resource, action)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("directory", [None, *bundles.shipped()])
+def test_an_export_links_no_name_with_itself(directory: Path | None) -> None:
+    """Casbin for Go v3 takes such a row for a cycle and loads nothing; every Casbin has that link without a row."""
+    bundle = None if directory is None else bundles.shipped_bundle(directory)
+    world = worlds.random_world(Random("links"), size=12, bundle=bundle)
+    _, policy = export_policy(world.bundle, world.state.rows(), NOW)
+    links = [row.split(", ") for row in policy.splitlines() if row.startswith("g")]
+    assert {link[0] for link in links} == {"g", "g2", "g3"}
+    assert [link for link in links if link[1] == link[2]] == []
+
+
 def test_an_export_has_no_rows_for_whoever_is_deactivated_or_expired(tmp_path: Path) -> None:
     world = _corner(
         workspace("c"),
