@@ -37,7 +37,8 @@ def test_mistakes_in_a_file_are_listed_with_their_lines_and_nothing_is_imported(
         f"  {file}:4: membership: role: the catalog has no 'wizard'",
         f"  {file}:5: membership: workspace: there is no workspace 'x'",
     ]
-    assert run("export", "-", "--format", "jsonl").out == ""
+    exported = run("export", "-", "--format", "jsonl").out.splitlines()
+    assert {json.loads(line)["kind"] for line in exported} == {"note"}
 
 
 def test_of_very_many_mistakes_the_first_hundred_are_listed(run_sqlite: Run) -> None:
@@ -77,7 +78,8 @@ def test_a_byte_order_mark_and_other_line_ends_are_passed_over(run_sqlite: Run, 
 def test_a_users_kind_has_a_name_of_its_own_in_json_lines(run_sqlite: Run) -> None:
     state = json.dumps({"kind": "user", "id": "robot", "user_kind": "service"})
     assert run_sqlite("import", "-", "--format", "jsonl", stdin=state).status == 0
-    assert json.loads(run_sqlite("export", "-", "--format", "jsonl").out)["user_kind"] == "service"
+    exported = run_sqlite("export", "-", "--format", "jsonl").out.splitlines()
+    assert json.loads(exported[-1])["user_kind"] == "service"
 
 
 def test_roles_at_the_platform_are_imported_on_demand_only(run: Run, tmp_path: Path) -> None:
@@ -134,3 +136,40 @@ def test_an_import_prints_what_it_adds_by_itself_and_that_is_no_more_than_the_me
     ]
     assert run.here("check", "past", "organization:acme", "organization", "view").status == 1
     assert run.here("check", "few", "organization:acme", "organization", "view").status == 0
+
+
+@pytest.mark.parametrize("form", ["yaml", "jsonl"])
+def test_an_export_names_what_it_lacks_at_its_head_and_on_standard_error(
+    run_sqlite: Run, tmp_path: Path, form: str
+) -> None:
+    run_sqlite("import", "-", "--format", "yaml", stdin=STATE)
+    file = tmp_path / f"state.{form}"
+    outcome = run_sqlite("export", file)
+    said = outcome.err.splitlines()
+    assert said[0] == "Not in this file: invite codes: an import makes new ones."
+    assert any("audit" in line for line in said)
+    head = file.read_text().splitlines()[: len(said)]
+    assert head == [f"# {line}" if form == "yaml" else json.dumps({"kind": "note", "text": line}) for line in said]
+    assert run_sqlite("export", "-", "--format", form).err == outcome.err
+    assert run_sqlite("import", file).out == "Nothing has changed.\n"
+
+
+def test_somebody_removed_stays_out_after_export_and_import(run: Run, tmp_path: Path) -> None:
+    places = "workspaces: [{id: w, owner: ann, is_joinable: false, module_settings: {dam: {size: 1e3}}}]\n"
+    removed = "removals: [{workspace: w, user: dan, role: member, modules: [dam], removed_at: 2026-01-01T00:00:00Z}]\n"
+    visits = "visits: [{workspace: w, user: ann, entered_at: 2026-01-01T00:00:00Z}]\n"
+    assert run("import", write(tmp_path / "state.yaml", places + removed + visits)).status == 0
+    for form in ("yaml", "jsonl"):
+        file, other = tmp_path / f"out.{form}", f"sqlite:///{tmp_path / form}.db"
+        assert run("export", file).status == 0
+        assert run("db", "upgrade", "--database", other).status == 0
+        outcome = run("import", file, "--database", other)
+        assert [line for line in outcome.lines if line.startswith(("removal", "visit", "module", "joining"))] == [
+            "module settings 1 0 0",
+            "removal 1 0 0",
+            "visit 1 0 0",
+            "joining by code 0 1 0",
+        ]
+        again = tmp_path / f"again.{form}"
+        assert run("export", again, "--database", other).status == 0
+        assert again.read_text() == file.read_text()

@@ -229,7 +229,7 @@ def test_a_wrong_line_of_json_is_refused(line: str, message: str) -> None:
         ("users: [*x]", "state.yaml:1: anchors and aliases are not allowed"),
         ("users: !!python/object:x []", "state.yaml:1: tags are not allowed"),
         ("users: []\n---\nusers: []", "state.yaml:2: there must be one document only"),
-        ("users: " + "[" * 1000, "state.yaml:1: is nested deeper than 32"),
+        ("users: " + "[" * 1000, "state.yaml:1: is nested deeper than 40"),
         ("? [a]\n: b", "state.yaml:1: a key must be a text"),
         ("users: [{}]", "state.yaml:1: user: id is missing"),
         ("users: [{id: null}]", "state.yaml:1: user: id: must not be null"),
@@ -273,6 +273,11 @@ def test_a_wrong_line_of_json_is_refused(line: str, message: str) -> None:
         ("memberships: [{workspace: w, user: a, role: b, expires_at: 2030-01-31}]", "lacks its offset from UTC: write"),
         ("memberships: [{workspace: w, user: a, role: b, expires_at: soon}]", "'soon' is no time: write 2030-01-31T12"),
         ("memberships: [{workspace: w, user: a, role: b, expires_at: 0001-01-01T00:00:00+14:00}]", "is out of range"),
+        ("removals: [{workspace: w, user: a}]", "removal: removed_at is missing"),
+        ("removals: [{user: a, removed_at: 2030-01-31T12:00:00Z}]", "removal: needs one of workspace and organization"),
+        ("removals: [{platform: true, user: a}]", "removal: 'platform' is not a key here"),
+        ("visits: [{workspace: w, user: a}]", "visit: entered_at is missing"),
+        ("workspaces: [{id: a, module_settings: {dam: 1}}]", "module_settings: dam: must be a mapping"),
         ("subscriptions: [{workspace: w}]", "subscription: plan is missing"),
         (
             "subscriptions: [{workspace: w, plan: p, status: paused}]",
@@ -307,7 +312,16 @@ def test_all_mistakes_are_reported_at_once() -> None:
         ),
         ("invitations: [{id: i, workspace: w, email: a@b, role: operator}]", "'operator' are platform, not workspace"),
         ("subscriptions: [{workspace: w, plan: huge}]", "plan: the catalog has no 'huge'"),
-        ("subscriptions: [{workspace: w, plan: small, plan_type: paid}]", "the plan 'small' is of the type 'free'"),
+        ("workspaces: [{id: a, module_settings: {arts: {}}}]", "module_settings: the catalog has no 'arts'"),
+        (
+            "memberships: [{workspace: w, user: a, role: guest, is_derived: true}]",
+            "is for memberships of organizations",
+        ),
+        (
+            """memberships: [{id: m, platform: true, user: a, role: operator}]
+removals: [{id: m, workspace: w, user: a, removed_at: 2030-01-31T12:00:00Z}]""",
+            "removal: id: line 2 has the same",
+        ),
         ("users: [{id: a}, {id: a}]", "state:2: user: was there already, in line 2"),
         ("workspaces: [{id: a, modules: [arts]}]", "workspace: modules: the catalog has no 'arts'"),
         ("workspaces: [{id: a, enabled_providers: [pots]}]", "enabled_providers: the catalog has no 'pots'"),

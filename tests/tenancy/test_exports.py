@@ -10,14 +10,17 @@ from tests.tenancy.world import POLICIES, World, policy
 from wsauthz.cli.invention import invent
 from wsauthz.cli.state_text import Form, write_state
 from wsauthz.metrics import Metrics
+from wsauthz.model.errors import Removed, WorkspaceNotFound
 from wsauthz.model.places import PLATFORM
+from wsauthz.model.subscriptions import SubscriptionStatus
 from wsauthz.policy.state_file import read_state
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
 from wsauthz.store import invitations, invite_codes
 from wsauthz.store import users as users_rows
 from wsauthz.store.database import Database
-from wsauthz.tenancy import accounts, users, workspaces
+from wsauthz.tenancy import accounts, joining, module_settings, subscriptions, switching, users, workspaces
+from wsauthz.tenancy import invite_codes as invite_code_service
 from wsauthz.tenancy.exports import export_state
 from wsauthz.tenancy.imports import import_state
 from wsauthz.tenancy.transaction import Caller, Transaction
@@ -188,3 +191,40 @@ workspaces:
         for form in Form:
             put(second, exported(first, form), form)
             assert exported(second, form) == exported(first, form)
+
+
+def test_rules_that_look_at_the_past_answer_the_same_after_a_round_trip(
+    dam: World, tmp_path: Path, sqlite_template: Path
+) -> None:
+    for user in ("ann", "dan"):
+        dam.user(user)
+    studio = dam.workspace("ann")
+    plan = {"plan": "professional", "plan_type": "yearly", "status": SubscriptionStatus.ACTIVE}
+    dam.write("op", subscriptions.set_, workspace_id=studio.id, **plan)
+    dam.write("ann", switching.switch, workspace_id=studio.id)
+    dam.add("ann", studio, "dan", "member", modules=("dam",))
+    dam.remove("ann", studio, "dan")
+    dam.write("ann", invite_code_service.rotate, workspace_id=studio.id, disable=True)
+    dam.write("ann", module_settings.update, workspace_id=studio.id, module="dam", settings={"size": 1.0})
+    file = exported(dam.replica, Form.YAML)
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(sqlite_template.read_bytes())
+    with replica_of(f"sqlite:///{copy}", "dam") as second:
+        put(second, file, Form.YAML)
+        world = World.__new__(World)
+        world.database, world.replica = second.database, second
+        with pytest.raises(WorkspaceNotFound):
+            world.write("dan", lambda tx: joining.follow(tx, code=_code(world, studio.id)))
+        world.write("ann", invite_code_service.rotate, workspace_id=studio.id, disable=False)
+        with pytest.raises(Removed):
+            world.write("dan", lambda tx: joining.enter(tx, joining.follow(tx, code=_code(world, studio.id))))
+        assert not world.read("ann", subscriptions.get, workspace_id=studio.id).plan_changed
+        settings = world.read("ann", module_settings.get, workspace_id=studio.id, module="dam")
+        assert settings is not None
+        assert settings.settings == {"size": 1.0}
+
+
+def _code(world: World, workspace_id: str) -> str:
+    found = world.row(invite_codes.find, workspace_id)
+    assert found is not None
+    return found[0]

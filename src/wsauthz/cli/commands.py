@@ -30,7 +30,6 @@ _MODULES: Final[Mapping[str, str]] = {
     "export": "states",
     "demo": "demo",
     "platform": "platform",
-    "audit": "audit",
     "db": "db",
     "policy": "policy",
     "version": "versions",

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 import yaml
 
 from wsauthz.cli.failures import Failed
-from wsauthz.policy.state_file import PLURALS
+from wsauthz.policy.state_file import NOTE, PLURALS
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _KEYS: Final = {kind: key for key, kind in PLURALS.items()}
@@ -42,8 +42,29 @@ def state_form(file: str) -> Form:
     return form
 
 
-def write_state(output: TextIO, form: Form, records: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
-    """Write records, those of a kind together, and return how many there were."""
+class _Quoted(str):
+    """A text that YAML has in quotes, so that it never stands for a number."""
+
+    __slots__ = ()
+
+
+def _represent_quoted(dumper: Any, text: _Quoted) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
+
+
+class _Dumper(_DUMPER):  # type: ignore[misc,valid-type]
+    """Writes records."""
+
+
+_Dumper.add_representer(_Quoted, _represent_quoted)
+
+
+def write_state(
+    output: TextIO, form: Form, records: Iterable[tuple[str, Mapping[str, Any]]], notes: Iterable[str] = ()
+) -> int:
+    """Write records, those of a kind together, and return how many there were; notes for people come first."""
+    for note in notes:
+        print(f"# {note}" if form is Form.YAML else json.dumps({"kind": NOTE, "text": note}), file=output)
     count = 0
     current = ""
     for kind, values in records:
@@ -54,11 +75,21 @@ def write_state(output: TextIO, form: Form, records: Iterable[tuple[str, Mapping
         if kind != current:
             output.write(f"{_KEYS[kind]}:\n")
             current = kind
+        quoted = {key: _quoted(value) if key == "module_settings" else value for key, value in values.items()}
         record = yaml.dump(
-            values, Dumper=_DUMPER, default_flow_style=True, allow_unicode=True, sort_keys=False, width=_UNBROKEN
+            quoted, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False, width=_UNBROKEN
         )
         output.write(f"  - {record}")
     return count
+
+
+def _quoted(value: Any) -> Any:
+    """Return what JSON can hold with every text in it quoted."""
+    if isinstance(value, str):
+        return _Quoted(value)
+    if isinstance(value, Mapping):
+        return {key: _quoted(entry) for key, entry in value.items()}
+    return [_quoted(entry) for entry in value] if isinstance(value, list) else value
 
 
 @contextmanager

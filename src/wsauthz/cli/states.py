@@ -19,7 +19,7 @@ from wsauthz.policy.problems import Problem, StateRefused
 from wsauthz.policy.state_file import State, read_lines, read_state, state_of
 from wsauthz.replica.replica import Replica
 from wsauthz.replica.writing import write
-from wsauthz.tenancy.exports import export_state
+from wsauthz.tenancy.exports import NOT_EXPORTED, export_state
 from wsauthz.tenancy.imports import Imported, import_state
 
 app = typer.Typer(rich_markup_mode=None)
@@ -45,11 +45,11 @@ def import_(
 ) -> None:
     """Put a state file into the database, all or nothing.
 
-    It lists users, organizations, workspaces, memberships, invitations, subscriptions and the source versions of
-    deleted users. Records that are there get the fields that the file lists, others are made; nothing is deleted.
-    Mistakes are reported together, with their lines, and importing the same file again changes nothing. Members of a
-    workspace become members of its organization; those that the file does not list are printed. Running servers
-    notice; what they would write meanwhile has to wait.
+    It lists users, organizations, workspaces, memberships, removals, visits, invitations, subscriptions and the source
+    versions of deleted users. Records that are there get the fields that the file lists, others are made; nothing is
+    deleted. Mistakes are reported together, with their lines, and importing the same file again changes nothing.
+    Members of a workspace become members of its organization; those that the file does not list are printed. Running
+    servers notice; what they would write meanwhile has to wait.
 
     \b
     Example:
@@ -74,8 +74,9 @@ def export(
 ) -> None:
     """Write the database into a state file that an import takes.
 
-    If somebody has a role at the platform the import wants --allow-platform. Everything is of one revision, without
-    secrets: no invite codes, tokens or keys. The file has addresses of people, so only its owner may read it.
+    If somebody has a role at the platform the import wants --allow-platform. Everything that decisions, rules and
+    limits depend on is in the file, of one revision. What is not, such as secrets and the audit, is named on standard
+    error and at the head of the file. The file has addresses of people, so only its owner may read it.
 
     \b
     Example:
@@ -83,13 +84,15 @@ def export(
       wsauthz export - --format yaml
     """
     form = form or state_form(file)
+    notes = [f"Not in this file: {what}." for what in NOT_EXPORTED]
     with opening.opened(opening.settings(database).database_url) as opened, opened.read() as connection:
         if file == _STDIN:
-            write_state(sys.stdout, form, export_state(connection))
-            return
-        with replaced(Path(file)) as output:
-            count = write_state(output, form, export_state(connection))
-    print(f"{file}: {count:,} records")
+            write_state(sys.stdout, form, export_state(connection), notes)
+        else:
+            with replaced(Path(file)) as output:
+                count = write_state(output, form, export_state(connection), notes)
+            print(f"{file}: {count:,} records")
+    print(*notes, sep="\n", file=sys.stderr)
 
 
 def _read(file: str, form: Form) -> State:

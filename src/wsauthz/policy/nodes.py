@@ -4,6 +4,7 @@ What a plain YAML word means is up to whoever asks: the id 0123 stays ``0123``, 
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,12 +13,14 @@ import yaml
 
 from wsauthz.policy.problems import Mistake, Problem, meant
 
-MAX_DEPTH: Final = 32
+MAX_DEPTH: Final = 40
+"""More than settings of a module have, and what a state file puts around them."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LARGEST: Final = 2**63 - 1
 """Both databases, and int64 in messages, hold numbers up to this one."""
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _SWITCHES: Final = {"true": True, "false": False}
+_JSON_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
 
 @dataclass(slots=True)
@@ -69,6 +72,24 @@ class Node:
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
             return value
         raise Mistake("must be a whole number")
+
+    def json(self) -> Any:
+        """Return the whole value as JSON has it; of plain YAML words those that JSON knows, the others are texts.
+
+        Raises:
+            Mistake: a text in it has half a character, or a number is too long.
+
+        """
+        if isinstance(self.value, list):
+            return [entry.json() for entry in self.value]
+        if isinstance(self.value, dict):
+            return {key: entry.json() for key, entry in self.value.items()}
+        if self.is_plain and (self.value in _SWITCHES or _JSON_NUMBER.match(self.value)):
+            try:
+                return json.loads(self.value)
+            except ValueError:
+                raise Mistake("has a number that is too long") from None
+        return self.text() if isinstance(self.value, str) else self.value
 
     def entries(self) -> "list[Node]":
         """Return the entries of a list.

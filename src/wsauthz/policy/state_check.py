@@ -14,6 +14,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "organization": ("id",),
     "workspace": ("id",),
     "membership": ("workspace_id", "organization_id", "user_id"),
+    "removal": ("workspace_id", "organization_id", "user_id", "deleted_at"),
+    "visit": ("user_id", "workspace_id"),
     "invitation": ("id",),
     "subscription": ("workspace_id",),
 }
@@ -42,14 +44,17 @@ def check(state: State, catalog: Catalog, *, is_complete: bool) -> list[Problem]
             seen.setdefault(key, record.line)
             found += [Problem(file=state.file, line=record.line, text=f"{kind}: {text}") for text in texts]
     found += _tree(state)
+    found += _ids_of_memberships(state)
     if is_complete:
         found += _references(state)
     return sorted(found)
 
 
 def _names(record: Record, catalog: Catalog) -> Iterator[str]:
-    """Yield what the catalog lacks, or does not allow here."""
+    """Yield what the catalog lacks, or does not allow here; what somebody had once may be anything."""
     given = record.given
+    if record.kind == "removal":
+        return
     role = given.get("role")
     if role is not None:
         yield from _role(record.kind, given, role, catalog)
@@ -57,16 +62,14 @@ def _names(record: Record, catalog: Catalog) -> Iterator[str]:
         ("modules", catalog.modules),
         ("permissions", catalog.permissions),
         ("enabled_providers", catalog.providers or {}),
+        ("module_settings", catalog.modules),
     ):
         for name in given.get(key) or ():
             if name not in known:
                 yield f"{key}: the catalog has no {name!r}{meant(name, known)}"
     plan = given.get("plan")
-    if plan is not None:
-        if plan not in catalog.plans:
-            yield f"plan: the catalog has no {plan!r}{meant(plan, catalog.plans)}"
-        elif given.get("plan_type", catalog.plans[plan].type) != catalog.plans[plan].type:
-            yield f"plan_type: the plan {plan!r} is of the type {catalog.plans[plan].type!r}"
+    if plan is not None and catalog.plans and plan not in catalog.plans:
+        yield f"plan: the catalog has no {plan!r}{meant(plan, catalog.plans)}"
 
 
 def _role(kind: str, given: Mapping[str, Any], name: str, catalog: Catalog) -> Iterator[str]:
@@ -106,6 +109,15 @@ def _tree(state: State) -> Iterator[Problem]:
         if parent in organizations and own is not None and own != above:
             yield _problem(state, record, "organization: a child has its parent's")
         organizations[identifier] = own if own is not None or parent is None else above
+
+
+def _ids_of_memberships(state: State) -> Iterator[Problem]:
+    """Yield ids that two memberships have, be it one that was removed."""
+    first: dict[str, Record] = {}
+    for record in (*state.records["membership"], *state.records["removal"]):
+        identifier = record.given.get("id")
+        if identifier is not None and first.setdefault(identifier, record) is not record:
+            yield _problem(state, record, f"id: line {first[identifier].line} has the same")
 
 
 def _references(state: State) -> Iterator[Problem]:

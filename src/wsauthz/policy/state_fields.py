@@ -12,6 +12,7 @@ from wsauthz.policy.nodes import Node
 from wsauthz.policy.problems import Mistake
 from wsauthz.policy.state_values import (
     Convert,
+    by_module,
     choice,
     email,
     identifier,
@@ -31,6 +32,8 @@ from wsauthz.policy.state_values import (
 
 SOURCE_VERSION: Final = "source_version"
 """A key of users that no noun has: versions are kept beside users, and outlive them."""
+BESIDE_WORKSPACES: Final = ("invite_code", "is_joinable", "module_settings")
+"""Keys of workspaces that the noun does not have: these are kept in tables of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ _USER: Final = {
     "name": Field(name="name", convert=line(texts.NAME_MOST)),
     "image_url": Field(name="image_url", convert=line(texts.URL_MOST)),
     "default_workspace": Field(name="default_workspace_id", convert=identifier, is_nullable=True),
+    "created_at": Field(name="created_at", convert=moment),
     "source_version": Field(name=SOURCE_VERSION, convert=number, is_nullable=True),
 }
 _DELETED_USER: Final = {
@@ -78,6 +82,7 @@ _ORGANIZATION: Final = {
     "name": Field(name="name", convert=line(texts.NAME_MOST, may_be_blank=False)),
     "slug": Field(name="slug", convert=slug),
     "is_suspended": Field(name="is_suspended", convert=switch),
+    "created_at": Field(name="created_at", convert=moment),
 }
 _WORKSPACE: Final = {
     "id": Field(name="id", convert=identifier, is_required=True),
@@ -97,8 +102,12 @@ _WORKSPACE: Final = {
     "schedule": Field(name="schedule", convert=line(64, may_be_blank=False), is_nullable=True),
     "analysis_epoch": Field(name="analysis_epoch", convert=number),
     "invite_code": Field(name="invite_code", convert=invite_code),
+    "is_joinable": Field(name="is_joinable", convert=switch),
+    "module_settings": Field(name="module_settings", convert=by_module),
+    "created_at": Field(name="created_at", convert=moment),
 }
 _MEMBERSHIP: Final = {
+    "id": Field(name="id", convert=identifier),
     "workspace": Field(name="workspace_id", convert=identifier),
     "organization": Field(name="organization_id", convert=identifier),
     "platform": Field(name="platform", convert=platform),
@@ -111,6 +120,18 @@ _MEMBERSHIP: Final = {
     "joined_at": Field(name="joined_at", convert=moment),
     "is_derived": Field(name="is_derived", convert=switch),
 }
+_REMOVAL: Final = {
+    **{key: field for key, field in _MEMBERSHIP.items() if key != "platform"},
+    "role": Field(name="role", convert=line(64)),
+    "removed_at": Field(name="deleted_at", convert=moment, is_required=True),
+    "removed_by": Field(name="removed_by", convert=line(128), is_nullable=True),
+}
+_VISIT: Final = {
+    "user": Field(name="user_id", convert=user_id, is_required=True),
+    "workspace": Field(name="workspace_id", convert=identifier, is_required=True),
+    "entered_at": Field(name="entered_at", convert=moment, is_required=True),
+    "previous_entered_at": Field(name="previous_entered_at", convert=moment, is_nullable=True),
+}
 _INVITATION: Final = {
     "id": Field(name="id", convert=identifier, is_required=True),
     "workspace": Field(name="workspace_id", convert=identifier, is_required=True),
@@ -120,11 +141,13 @@ _INVITATION: Final = {
     "membership_expires_at": Field(name="membership_expires_at", convert=moment, is_nullable=True),
     "invited_by": Field(name="invited_by", convert=user_id),
     "expires_at": Field(name="expires_at", convert=moment),
+    "created_at": Field(name="created_at", convert=moment),
 }
 _SUBSCRIPTION: Final = {
     "workspace": Field(name="workspace_id", convert=identifier, is_required=True),
     "plan": Field(name="plan", convert=line(texts.PLAN_MOST, may_be_blank=False), is_required=True),
-    "plan_type": Field(name="plan_type", convert=line(texts.PLAN_TYPE_MOST, may_be_blank=False)),
+    "plan_type": Field(name="plan_type", convert=line(texts.PLAN_TYPE_MOST)),
+    "plan_changed_at": Field(name="plan_changed_at", convert=moment),
     "status": Field(name="status", convert=choice({status.name.lower(): status for status in SubscriptionStatus})),
 }
 
@@ -134,6 +157,8 @@ FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
         "organization": _ORGANIZATION,
         "workspace": _WORKSPACE,
         "membership": _MEMBERSHIP,
+        "removal": _REMOVAL,
+        "visit": _VISIT,
         "invitation": _INVITATION,
         "subscription": _SUBSCRIPTION,
         "deleted_user": _DELETED_USER,

@@ -18,14 +18,20 @@ Format = Literal["yaml", "jsonl"]
 
 PLURALS: Final[Mapping[str, str]] = {kind + "s": kind for kind in (*FIELDS, *sorted(LATER))}
 """Key of a YAML file -> kind of its records."""
+NOTE: Final = "note"
+"""The kind of a line of JSON Lines that is for people, as comments of YAML are; its key is ``text``."""
+_HELD_IN: Final = {
+    "membership": ({"workspace", "organization", "platform"}, "workspace, organization and platform: true"),
+    "removal": ({"workspace", "organization"}, "workspace and organization"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One record: the fields that the file gives, by their names in the noun, with the noun's types.
 
-    ``settings`` stays a mapping of those parts that are given; a workspace may also have ``invite_code``. A membership
-    always has ``workspace_id`` and ``organization_id``, both None at the platform.
+    ``settings`` stays a mapping of those parts that are given; a workspace may also have what is kept beside it. A
+    membership or removal always has ``workspace_id`` and ``organization_id``, both None at the platform.
     """
 
     kind: str
@@ -125,6 +131,8 @@ def read_lines(lines: Iterable[str], problems: list[Problem], *, file: str = "st
             problems.append(Problem(file=file, line=number, text="must be an object"))
             continue
         named = node.value.pop("kind", Node(number, None)).value
+        if named == NOTE and node.value.keys() == {"text"}:
+            continue
         if _is_kind(named if isinstance(named, str) else "", f"the kind {named!r}", number, file, problems):
             record = _record(named, node, file, problems)
             if record is not None:
@@ -181,9 +189,10 @@ def _record(kind: str, node: Node, file: str, problems: list[Problem]) -> Record
     if items is not None:
         missing = [key for key, field in fields.items() if field.is_required and key not in items]
         mistakes.extend((node.line, f"{key} is missing") for key in missing)
-        if kind == "membership":
-            if len({"workspace", "organization", "platform"} & items.keys()) != 1:
-                mistakes.append((node.line, "needs one of workspace, organization and platform: true"))
+        if kind in _HELD_IN:
+            places, text = _HELD_IN[kind]
+            if len(places & items.keys()) != 1:
+                mistakes.append((node.line, f"needs one of {text}"))
             given.pop("platform", None)
             given = {"workspace_id": None, "organization_id": None, **given}
     problems.extend(Problem(file=file, line=line, text=f"{kind}: {text}") for line, text in mistakes)

@@ -124,6 +124,18 @@ def moment(node: Node) -> datetime:
         raise Mistake(f"{found!r} is out of range") from None
 
 
+def by_module(node: Node) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each module is set to: objects as JSON has them, by module."""
+    found = {}
+    for module, value in node.items().items():
+        try:
+            value.items()
+            found[module] = value.json()
+        except Mistake as mistake:
+            raise Mistake(f"{module}: {mistake}") from None
+    return found
+
+
 def platform(node: Node) -> None:
     """Return None, which is where the platform's members are; only ``true`` says so."""
     if not node.switch():

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, insert, or_, select, update
 
 from wsauthz.model.invitations import Invitation
 from wsauthz.model.memberships import Membership
@@ -54,6 +54,16 @@ def memberships_of(connection: Connection, user_ids: Iterable[str]) -> dict[tupl
     for some in rows.batches(user_ids):
         held = select(memberships).where(memberships.c.user_id.in_(some), memberships.c.deleted_at.is_(None))
         found.update({(each.place, each.user_id): each for each in rows.find_all(connection, Membership, held)})
+    return found
+
+
+def removals_of(connection: Connection, user_ids: Iterable[str]) -> dict[tuple[PlaceKey, str, datetime], Membership]:
+    """Return every removed membership of the users, by place, user and time."""
+    found: dict[tuple[PlaceKey, str, datetime], Membership] = {}
+    for some in rows.batches(user_ids):
+        had = select(memberships).where(memberships.c.user_id.in_(some), memberships.c.deleted_at.is_not(None))
+        removed = rows.find_all(connection, Membership, had)
+        found.update({(each.place, each.user_id, each.deleted_at): each for each in removed if each.deleted_at})
     return found
 
 
@@ -165,6 +175,23 @@ def memberships_by_place(connection: Connection) -> Iterator[Membership]:
     yield from rows.stream(connection, Membership, live.where(nowhere).order_by(columns.user_id))
     for place in (columns.organization_id, columns.workspace_id):
         yield from rows.stream(connection, Membership, live.where(place.is_not(None)).order_by(place, columns.user_id))
+
+
+def latest_removals(connection: Connection) -> Iterator[Membership]:
+    """Yield what users without a membership had last in live organizations and workspaces, by place and user."""
+    had, later = memberships, memberships.alias("later")
+    newer = or_(
+        later.c.deleted_at.is_(None),
+        later.c.deleted_at > had.c.deleted_at,
+        and_(later.c.deleted_at == had.c.deleted_at, later.c.created_at > had.c.created_at),
+        and_(later.c.deleted_at == had.c.deleted_at, later.c.created_at == had.c.created_at, later.c.id > had.c.id),
+    )
+    for place, table in (("organization_id", organizations), ("workspace_id", workspaces)):
+        same = and_(later.c[place] == had.c[place], later.c.user_id == had.c.user_id, newer)
+        there = table.c.deleted_at.is_(None)
+        last = select(had).join(table, table.c.id == had.c[place]).where(there, had.c.deleted_at.is_not(None))
+        last = last.where(~select(later.c.id).where(same).exists())
+        yield from rows.stream(connection, Membership, last.order_by(had.c[place], had.c.user_id))
 
 
 def live_subscriptions(connection: Connection) -> Iterator[Subscription]:

@@ -46,6 +46,13 @@ def switched_off(connection: Connection, workspace_ids: Iterable[str]) -> set[st
     return found
 
 
+def switch(connection: Connection, workspace_ids: Iterable[str], *, is_enabled: bool) -> None:
+    """Let people join the workspaces by code, or not; the codes stay."""
+    for ids in rows.batches(workspace_ids):
+        those = update(invite_codes).where(invite_codes.c.workspace_id.in_(ids))
+        connection.execute(those.values(is_enabled=is_enabled))
+
+
 def remove(connection: Connection, workspace_ids: Iterable[str]) -> None:
     """Delete the codes of the workspaces."""
     for ids in rows.batches(workspace_ids):

@@ -41,9 +41,9 @@ def update(tx: Transaction, *, workspace_id: str, module: str, settings: Mapping
     """
     asked = {"actor": tx.actor, "workspace_id": workspace_id, "module": module, "action": "update"}
     _check_module(tx.facts, tx.rules, tx.now.timestamp(), **asked)
-    text = _serialized(settings)
+    text = serialized(settings)
     old = setting_rows.find(tx.connection, workspace_id, module)
-    if text == _serialized(old.settings if old else {}):  # as text: to Python true is 1
+    if text == serialized(old.settings if old else {}):  # as text: to Python true is 1
         return
     if old is None:
         times = {"created_at": tx.now, "updated_at": tx.now}
@@ -69,8 +69,8 @@ def _check_module(
     refuse_unless_allowed(rules, ask("module_settings", action, place, module), place, ask)
 
 
-def _serialized(settings: Mapping[str, Any]) -> str:
-    """Return the settings as JSON, the same text for what is the same.
+def serialized(settings: Mapping[str, Any]) -> str:
+    """Return the settings of a module as JSON, the same text for what is the same.
 
     Raises:
         InvalidArgument: they are not what settings may be.

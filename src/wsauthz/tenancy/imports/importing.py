@@ -9,7 +9,13 @@ from wsauthz.policy import state_check
 from wsauthz.policy.problems import StateRefused
 from wsauthz.policy.state_file import State
 from wsauthz.store import revisions
-from wsauthz.tenancy.imports.members import import_invitations, import_memberships, import_subscriptions
+from wsauthz.tenancy.imports.beside import import_joining, import_module_settings, import_visits
+from wsauthz.tenancy.imports.members import (
+    import_invitations,
+    import_memberships,
+    import_removals,
+    import_subscriptions,
+)
 from wsauthz.tenancy.imports.people import import_organizations, import_source_versions, import_users
 from wsauthz.tenancy.imports.tree import import_workspaces, place_workspaces
 from wsauthz.tenancy.imports.work import Pile, Work
@@ -46,7 +52,8 @@ def import_state(
 
     Records that are there get the fields that the file lists, new ones the defaults for the rest; nothing is deleted.
     Members of a workspace become members of its organization by the same rule as in every other way, and a workspace
-    without an invite code gets one. The catalog's limits are not asked.
+    without an invite code gets one. A membership keeps the id of the file where it is new and nothing else had the id.
+    The catalog's limits are not asked.
 
     ``advance`` is told how many records have been dealt with, some at a time.
 
@@ -62,7 +69,11 @@ def import_state(
     import_source_versions(work)
     import_workspaces(work)
     import_subscriptions(work)
+    import_module_settings(work)
+    import_joining(work)
     import_memberships(work)
+    import_removals(work)
+    import_visits(work)
     import_invitations(work)
     if work.problems:
         raise StateRefused(sorted(set(work.problems)))
@@ -73,6 +84,8 @@ def import_state(
     }
     if work.codes:
         counts["invite code"] = Counts(added=len(work.codes), changed=0, unchanged=0)
+    if work.joinable:
+        counts["joining by code"] = Counts(added=0, changed=len(work.joinable), unchanged=0)
     if work.versions:
         counts["source version"] = _versions(work)
     if any(count.added or count.changed for count in counts.values()):

@@ -1,6 +1,6 @@
 """Memberships, invitations and subscriptions of a state file as nouns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ def import_memberships(work: Work) -> None:
     # Only whoever is in the facts can have a live one, and looking up the others takes most of a first import's time.
     users = {record.given["user_id"] for record in records}
     held = bulk.memberships_of(work.tx.connection, sorted(user for user in users if user in work.tx.facts.grants))
+    taken = _taken_ids(work, records)
     listed: Held = {}
     changed: list[Membership] = []
     for record in records:
@@ -36,7 +37,7 @@ def import_memberships(work: Work) -> None:
             work.refuse(record, f"{place[0]}: there is no {place[0]} {place[1]!r}")
         before = held.get((place, record.given["user_id"]))
         given = {"is_derived": False, **record.given}
-        after = _new_membership(work, given) if before is None else replace(before, **given)
+        after = _new_membership(work, given, taken) if before is None else replace(before, **{**given, "id": before.id})
         _check_role(work, record, after)
         work.keep("membership", before, after)
         listed[place, after.user_id] = after
@@ -44,6 +45,25 @@ def import_memberships(work: Work) -> None:
             changed.append(after)
     if not work.problems:
         bring_organizations(work, changed, held, listed)
+
+
+def import_removals(work: Work) -> None:
+    """Add removed memberships to those in the database, by place, user and time of removal.
+
+    They say who comes back by no join code; nobody is removed by them who is a member now.
+    """
+    records = work.records("removal")
+    found = bulk.removals_of(work.tx.connection, {record.given["user_id"] for record in records})
+    taken = _taken_ids(work, records)
+    for record in records:
+        given, place = record.given, _place(record)
+        if not work.has(place):
+            work.refuse(record, f"{place[0]}: there is no {place[0]} {place[1]!r}")
+        before = found.get((place, given["user_id"], given["deleted_at"]))
+        usual = {"role": "", "joined_at": given["deleted_at"], "removed_by": ""}
+        new = {**usual, **given, "created_at": given.get("joined_at", given["deleted_at"])}
+        after = _new_membership(work, new, taken) if before is None else replace(before, **{**given, "id": before.id})
+        work.keep("removal", before, after)
 
 
 def import_invitations(work: Work) -> None:
@@ -72,10 +92,11 @@ def import_subscriptions(work: Work) -> None:
         if not work.has(("workspace", given["workspace_id"])):
             work.refuse(record, f"workspace: there is no workspace {given['workspace_id']!r}")
         before = found.get(given["workspace_id"])
-        plan = work.tx.rules.catalog.plans.get(given["plan"])
-        after = replace(before or _new_subscription(work, record), **{**given, "plan_type": plan.type if plan else ""})
-        if before is not None and after.plan != before.plan:
-            after = replace(after, plan_changed_at=work.tx.now)
+        known = work.tx.rules.catalog.plans.get(given["plan"])
+        usual: dict[str, Any] = {}
+        if before is None or given["plan"] != before.plan:
+            usual = {"plan_type": known.type if known else "", "plan_changed_at": work.tx.now}
+        after = replace(before or _new_subscription(work, record), **{**usual, **given})
         work.keep("subscription", before, after)
 
 
@@ -93,11 +114,20 @@ def _check_role(work: Work, record: Record, noun: Membership | Invitation) -> No
                 work.refuse(record, f"{name}: the role {noun.role!r} is owner-like and takes none")
 
 
-def _new_membership(work: Work, given: Mapping[str, Any]) -> Membership:
+def _taken_ids(work: Work, records: Iterable[Record]) -> set[str]:
+    """Return the ids of the records that memberships in the database have, removed ones included."""
+    ids = [record.given["id"] for record in records if "id" in record.given]
+    return set(bulk.find(work.tx.connection, Membership, ids))
+
+
+def _new_membership(work: Work, given: Mapping[str, Any], taken: set[str]) -> Membership:
     now = work.tx.now
     defaults = {"permissions": (), "modules": None, "is_active": True, "expires_at": None, "joined_at": now}
     times = {"created_at": now, "updated_at": now, "deleted_at": None}
-    return Membership(**{"id": new_id("member"), **times, **defaults, **given})
+    identifier = given.get("id")
+    if identifier is None or identifier in taken:
+        identifier = new_id("member")
+    return Membership(**{**times, **defaults, **given, "id": identifier})
 
 
 def _new_invitation(work: Work, record: Record) -> Invitation:

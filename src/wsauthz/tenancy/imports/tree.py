@@ -6,6 +6,7 @@ from typing import Any
 
 from wsauthz.model.places import MAX_DEPTH, PlaceKey
 from wsauthz.model.workspaces import Workspace, WorkspaceSettings
+from wsauthz.policy.state_fields import BESIDE_WORKSPACES
 from wsauthz.policy.state_file import Record, by_depth
 from wsauthz.store import bulk
 from wsauthz.tenancy import places
@@ -61,7 +62,7 @@ def import_workspaces(work: Work) -> None:
 
 
 def _new(work: Work, record: Record, taken: Mapping[str | None, set[str]]) -> Workspace:
-    given = _without_code(record)
+    given = _of_noun(record)
     identifier, parent = given["id"], given.get("parent_workspace_id")
     roof = work.organizations[identifier]
     if parent is not None and not work.has(("workspace", parent)):
@@ -97,7 +98,7 @@ def _new(work: Work, record: Record, taken: Mapping[str | None, set[str]]) -> Wo
 
 def _merged(work: Work, record: Record, before: Workspace) -> Workspace:
     """Return the workspace with what the file lists, and with what follows from that as when an RPC changes it."""
-    given = _without_code(record)
+    given = _of_noun(record)
     for key, name in (("parent", "parent_workspace_id"), ("organization", "organization_id")):
         value, stored = given.pop(name, None), getattr(before, name)
         if value is not None and value != stored:
@@ -145,8 +146,8 @@ def _settings(before: WorkspaceSettings, given: Mapping[str, Any]) -> WorkspaceS
     )
 
 
-def _without_code(record: Record) -> dict[str, Any]:
-    return {name: value for name, value in record.given.items() if name != "invite_code"}
+def _of_noun(record: Record) -> dict[str, Any]:
+    return {name: value for name, value in record.given.items() if name not in BESIDE_WORKSPACES}
 
 
 def _depth(work: Work, workspace_id: str) -> int:

@@ -8,7 +8,9 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy.problems import Problem
 from wsauthz.policy.state_file import Record, State
 from wsauthz.store import bulk
+from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import users as user_rows
+from wsauthz.store.database import Connection
 from wsauthz.store.rows import batches
 from wsauthz.tenancy import places
 from wsauthz.tenancy.transaction import Transaction
@@ -23,6 +25,8 @@ class Pile:
     unchanged: int = 0
     park: tuple[str, set[str]] = ("", set())
     """A column, and the ids of the rows that give up what is unique there to another one."""
+    put: Callable[[Connection, Iterable[Any]], None] | None = None
+    """Stores what is no noun with an id, be it new or changed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +43,8 @@ class Work:
     """Workspace id -> the invite code it is to have from now on."""
     coded: set[str] = field(default_factory=set)
     """Those of the workspaces that have one now."""
+    joinable: dict[str, bool] = field(default_factory=dict)
+    """Workspace id -> whether people may join it by code from now on, where that changes."""
     versions: dict[str, int] = field(default_factory=dict)
     """Id of a user, or of a deleted account -> its source_version in the file."""
     known_versions: dict[str, int] = field(default_factory=dict)
@@ -64,7 +70,7 @@ class Work:
         if before is None:
             pile.added.append(after)
         elif before != after:
-            pile.changed.append(replace(after, updated_at=self.tx.now))
+            pile.changed.append(after if pile.put else replace(after, updated_at=self.tx.now))
         else:
             pile.unchanged += 1
 
@@ -109,6 +115,10 @@ class Work:
         """Write everything; ``advance`` is told how many nouns have been."""
         connection = self.tx.connection
         for pile in self.piles.values():
+            if pile.put is not None:
+                pile.put(connection, [*pile.changed, *pile.added])
+                advance(len(pile.changed) + len(pile.added) + pile.unchanged)
+                continue
             column, moving = pile.park
             if moving:
                 bulk.park(connection, type(pile.changed[0]), column, sorted(moving))
@@ -120,3 +130,6 @@ class Work:
         changed = {user: version for user, version in self.versions.items() if self.known_versions.get(user) != version}
         user_rows.put_source_versions(connection, changed)
         bulk.put_codes(connection, self.codes, self.coded, now=self.tx.now)
+        for value in (True, False):
+            switched = [workspace_id for workspace_id, wanted in self.joinable.items() if wanted is value]
+            invite_code_rows.switch(connection, switched, is_enabled=value)
