@@ -575,5 +575,7 @@ class Unavailable(Refused):
 
     reason = "UNAVAILABLE"
 
-    def __init__(self, sentence: str = "The service is not available; try again") -> None:
+    def __init__(self, sentence: str = "The service is not available; try again", *, cause: str = "") -> None:
         super().__init__(sentence)
+        self.cause = cause
+        """What is wrong, for those who run the server; callers do not get it."""

@@ -61,8 +61,9 @@ class Follower:
             except Exception as error:  # noqa: BLE001 - see above
                 if not metrics.poll_failing:
                     _log.error(
-                        "polling the database failed; answers go on from memory",
-                        extra={"age_seconds": self._age()},
+                        "polling the database failed; %s",
+                        "answers go on from memory" if replica.ready else "nothing is answered",
+                        extra={"age_seconds": self._age(), "cause": getattr(error, "cause", "")},
                         exc_info=None if isinstance(error, Unavailable) else error,
                     )
                 metrics.poll_failing = True

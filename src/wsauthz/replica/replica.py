@@ -8,8 +8,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
@@ -32,6 +32,7 @@ from wsauthz.store import revisions, snapshot
 from wsauthz.store.database import Connection, Database
 from wsauthz.store.revisions import Change, Mark, Revision, parse_token
 from wsauthz.store.scheduler import NoScheduler, Scheduler
+from wsauthz.store.sqlite_file import FileReplaced
 from wsauthz.tenancy.transaction import Caller, Reading
 
 _log = logging.getLogger(__name__)
@@ -115,6 +116,15 @@ class Replica:
         """Return the database's time in Unix seconds; it never goes back."""
         return self._clock.now()
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Answer nothing more if, within the block, the database turns out to be another one; in a worker thread."""
+        try:
+            yield
+        except FileReplaced:
+            self.loop.call(self._distrust)
+            raise
+
     def load(self) -> None:
         """Load every fact at one revision and put them in place of the present ones; blocks.
 
@@ -154,9 +164,13 @@ class Replica:
             Unavailable: the database does not answer.
 
         """
+        with self.asking():
+            self._catch_up(ask or self.database.read)
+
+    def _catch_up(self, ask: Callable[[], AbstractContextManager[Connection]]) -> None:
         while self._trusted:
             have, seen, asked_at = self.revision, self.mark, time.monotonic()
-            with (ask or self.database.read)() as connection:
+            with ask() as connection:
                 heard = hear(connection, asked_at)
                 newest = heard.newest
                 changes = revisions.changes_after(connection, have.value, _MOST_AT_ONCE)
@@ -267,8 +281,7 @@ class Replica:
             for change in new:
                 self.facts.apply(change.kind, change.values)
         except Exception:
-            self._trusted, self._answers_until = False, -math.inf
-            self.watchers.end(Unavailable())
+            self._distrust()
             _log.exception("a committed change could not be applied; loading anew")
             raise
         self.revision = Revision(value=reached, epoch=epoch)
@@ -291,6 +304,11 @@ class Replica:
             self._whole(max(self.seen_at, heard.asked_at))
             self.mark = max(self.mark, heard.mark, key=lambda mark: mark.value)
         self._arrivals.tell()
+
+    def _distrust(self) -> None:
+        """Answer nothing until everything has been loaded anew."""
+        self._trusted, self._answers_until = False, -math.inf
+        self.watchers.end(Unavailable())
 
     def _whole(self, asked_at: float) -> None:
         self.seen_at = asked_at

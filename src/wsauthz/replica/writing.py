@@ -96,7 +96,7 @@ def _finish(replica: Replica, tx: Transaction) -> None:
 
 
 def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> tuple[Transaction, T, Mark]:
-    with replica.database.write() as connection:
+    with replica.asking(), replica.database.write() as connection:
         revision, now = revisions.advance(connection)
         facts, rules = _caught_up(replica, connection, revision)
         tx = Transaction(

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - re-exported: the type that queries take
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from wsauthz.model.errors import Unavailable
 from wsauthz.store import notices, sqlite
+from wsauthz.store.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
     from wsauthz.store import postgresql
@@ -155,7 +157,8 @@ class Database:
         self, wait_seconds: float, *, is_direct: bool
     ) -> "partial[sqlite.Pool] | partial[postgresql.Pool]":
         if self.is_sqlite:
-            return partial(sqlite.Pool, self.url, wait_seconds=wait_seconds)
+            file = SqliteFile(Path(str(self.url.database)))
+            return partial(sqlite.Pool, self.url, file, wait_seconds=wait_seconds)
         from wsauthz.store import postgresql  # noqa: PLC0415 - its driver is slow to load, and on SQLite nobody needs it
 
         return partial(postgresql.Pool, self.url, wait_seconds=wait_seconds, is_direct=is_direct)
