@@ -96,6 +96,10 @@ class Metrics(Collector):
         """changes or request_ids -> rows that were old enough to be deleted."""
         self.streams: Callable[[], int] = int
         """Asked at each scrape: how many clients watch."""
+        self.audit_head: tuple[int, int] | None = None
+        """Number of audit entries, and the first 52 bits of the newest one's MAC; None: not read yet."""
+        self.audit_regressions = 0
+        """How often the audit had fewer entries than before, or other ones."""
         self.audit_pending: Callable[[], int] = int
         """Asked at each scrape: how many entries about rejected attempts wait for the database."""
         self.poll_failing = False
@@ -140,18 +144,26 @@ class Metrics(Collector):
         for kind, count in list(self.pruned.items()):
             pruned.add_metric([kind], count)
         yield pruned
-        yield GaugeMetricFamily(
-            "wsauthz_audit_pending", "Audit entries that wait for the database.", value=self.audit_pending()
-        )
-        ends = CounterMetricFamily(
-            "wsauthz_background_task_ends", "Background tasks that ended, and were started again.", labels=["task"]
-        )
-        for task, count in list(background_ends.items()):
-            ends.add_metric([task], count)
-        yield ends
+        yield from self._audit()
         yield GaugeMetricFamily("wsauthz_watch_streams", "Clients that watch.", value=self.streams())
         if self.population is not None:
             yield from _population(self.population())
+
+    def _audit(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "wsauthz_audit_pending", "Audit entries that wait for the database.", value=self.audit_pending()
+        )
+        yield CounterMetricFamily(
+            "wsauthz_audit_regressions",
+            "Times that the audit had fewer entries than before, or other ones.",
+            value=self.audit_regressions,
+        )
+        if self.audit_head is not None:
+            count, mac = self.audit_head
+            yield GaugeMetricFamily("wsauthz_audit_entries", "Entries of the audit.", value=count)
+            yield GaugeMetricFamily(
+                "wsauthz_audit_head", "The first 13 hex digits of the newest entry's MAC, as a number.", value=mac
+            )
 
     def _management(self) -> Iterator[Metric]:
         joins = CounterMetricFamily(

@@ -15,6 +15,7 @@ from wsauthz.metrics import Metrics, Scrapes
 from wsauthz.policy.bundle_directory import fingerprint
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.replica import background
+from wsauthz.replica.audit_head import AuditHead
 from wsauthz.replica.following import Follower
 from wsauthz.replica.policy_files import PolicyFiles
 from wsauthz.replica.policy_problems import keep_logging
@@ -80,6 +81,7 @@ class Server:
         self._policy_files = PolicyFiles(settings.policy, last_read, self.replica.reload_policy)
         self._follower = Follower(self.replica, settings.poll_seconds)
         self._retention = Retention(self.database, self.metrics)
+        self._audit_head = AuditHead(self.database, self.metrics)
         self.health = Health(service_names(), lambda: self._server is not None and self.replica.ready)
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
@@ -106,6 +108,7 @@ class Server:
         self._follower.start()
         self._retention.start()
         await self._wrapper.auditor.start()
+        self._audit_head.start()
         self.metrics.population = self.replica.population
         self.metrics.streams = lambda: self.replica.watchers.count
         self._tasks.append(background.keep_running("policy_files", self._policy_files.follow))
@@ -152,6 +155,7 @@ class Server:
         if self._server is not None:
             _log.info("stopping", extra={"seconds_at_most": self.settings.drain_seconds})
         await self.health.enter_graceful_shutdown()
+        self._wrapper.stop_long_calls()
         self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:
             await self._server.stop(self.settings.drain_seconds)
@@ -161,6 +165,7 @@ class Server:
         # Not on the loop: calls still running hop to it, and would wait for it in vain.
         await asyncio.get_running_loop().run_in_executor(None, self._wrapper.close)
         await self._wrapper.auditor.stop()
+        await self._audit_head.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.replica.watchers.close)
         if self._scrapes is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._scrapes.close)
@@ -191,7 +196,7 @@ class Server:
             InvitationService(pages, metrics, attempts),
             JoiningService(metrics, attempts),
             PolicyService(replica, metrics),
-            AuditService(pages),
+            AuditService(self.database, pages),
         )
         registry: Any = server
         health_pb2_grpc.add_HealthServicer_to_server(self.health, registry)

@@ -230,6 +230,7 @@ def _said(tenant: Tenant) -> Mapping[str, Any]:
         **dict.fromkeys(("at_least_revision", "from_revision", "if_none_match"), None),
         "filter": {"kinds": ["CHANGE_KIND_USER"], "workspace_ids": [tenant.workspace]},
         **dict.fromkeys(("include_trace", "include_remedy"), True),
+        "published_heads": ["0."],
         # lists and repetition
         **dict.fromkeys(("manageable_only", "include_inherited"), False),
         "page_size": 1,

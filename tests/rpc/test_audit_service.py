@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import select, text
 
 from tests.rpc.conftest import MakeDatabase, serving
 from tests.rpc.tenants import OPERATOR, Tenants
@@ -197,8 +198,8 @@ def own(make_database: MakeDatabase) -> Iterator[Tenants]:
         yield tenants
 
 
-def verify(tenants: Tenants) -> pb.VerifyAuditResponse:
-    return tenants.operator.audit.VerifyAudit(pb.VerifyAuditRequest())
+def verify(tenants: Tenants, *published: str) -> pb.VerifyAuditResponse:
+    return tenants.operator.audit.VerifyAudit(pb.VerifyAuditRequest(published_heads=published))
 
 
 def write(tenants: Tenants, statement: Any) -> None:
@@ -236,6 +237,62 @@ def test_a_cut_end_shows(own: Tenants) -> None:
     write(own, tables.audit_entries.delete().where(tables.audit_entries.c.number == count))
     found = verify(own)
     assert (found.count, found.problem) == (count - 1, f"{count} entries were written, {count - 1} are here")
+
+
+def test_a_published_head_tells_of_an_end_that_was_cut_off_with_care(own: Tenants) -> None:
+    own.workspace(own.user())
+    found = verify(own)
+    assert found.promises == [
+        f"Entries 1 to {found.count} are as they were written, and none of them is missing.",
+        "Anybody who can read the database has the key of these entries and could have made them.",
+        "Anybody who can write the database could have removed the newest entries: compare with a published head.",
+    ]
+    published = f"{found.count}.{found.head}"
+    assert verify(own, published).promises[-1] == f"Entries 1 to {found.count} are those whose head was published."
+    entry = tables.audit_entries.c
+    database = Database(own.server.database_url)
+    with database.write() as connection:
+        mac = connection.execute(select(entry.mac).where(entry.number == found.count - 1)).scalar_one()
+        connection.execute(tables.audit_entries.delete().where(entry.number == found.count))
+        connection.execute(tables.revision.update().values(audit_count=found.count - 1, audit_head=mac))
+    database.close()
+    assert verify(own).problem == ""
+    cut = verify(own, published)
+    assert cut.problem == f"{found.count} entries were published, {found.count - 1} are here: the end was cut off"
+
+
+@pytest.mark.parametrize("head", ["x", "7", "7.ff", ""])
+def test_a_malformed_head(dam: Tenants, head: str) -> None:
+    request = pb.VerifyAuditRequest(published_heads=[head])
+    answer = refusal(dam.operator.audit.VerifyAudit, request)
+    assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("published_heads",))
+
+
+def test_too_many_heads(dam: Tenants) -> None:
+    request = pb.VerifyAuditRequest(published_heads=["0."] * 101)
+    answer = refusal(dam.operator.audit.VerifyAudit, request)
+    assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("published_heads",))
+
+
+def test_a_spoiled_entry_is_a_finding_and_hides_no_other(own: Tenants) -> None:
+    owner = own.user()
+    workspace = own.workspace(owner).id
+    for number in range(3):
+        rename(own, owner, workspace, f"Name {number}")
+    good = entries(own, owner, workspace_id=workspace)
+    number = good[1].number
+    is_sqlite = own.server.database_url.startswith("sqlite")
+    spoiled = "not JSON" if is_sqlite else '[{"a": 1e999}]'
+    write(own, text(f"UPDATE audit_entries SET after = '{spoiled}' WHERE number = {number}".replace(":", "\\:")))
+    found = verify(own)
+    assert (found.count, found.problem) == (
+        number - 1,
+        f"entry {number} is not as it was written: after cannot be read",
+    )
+    listed = entries(own, owner, workspace_id=workspace)
+    assert listed[0] == good[0]
+    assert listed[2:] == good[2:]
+    assert (listed[1].number, listed[1].problem, listed[1].method) == (number, "after cannot be read", "")
 
 
 def test_others_write_while_it_is_verified(own: Tenants) -> None:

@@ -68,6 +68,8 @@ KINDS: Final[Mapping[str, str]] = {
     "token": "",
     # Bound to caller, actor and method.
     "request_id": "",
+    # Of the database, whoever asks.
+    **dict.fromkeys(("at_least_revision", "published_heads"), ""),
 }
 """What kind of id each text in a request is; "": none. One that is not here fails the tests."""
 

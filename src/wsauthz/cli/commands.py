@@ -30,6 +30,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "export": "states",
     "demo": "demo",
     "platform": "platform",
+    "audit": "audit",
     "db": "db",
     "policy": "policy",
     "version": "versions",

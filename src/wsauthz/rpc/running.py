@@ -13,12 +13,13 @@ from wsauthz.policy.catalog import Reason
 from wsauthz.replica import writing
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc import replays
+from wsauthz.rpc.long_calls import LongCalls
 from wsauthz.rpc.methods import Method
 from wsauthz.rpc.workers import Workers
 from wsauthz.tenancy.tally import Tally
 from wsauthz.tenancy.transaction import Caller, Transaction
 
-Implementation = Callable[[Any, Any], Any]
+Implementation = Callable[..., Any]
 Rejected = Callable[[Method, Caller, Any, BaseException | None], None]
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 
@@ -30,8 +31,14 @@ def on_loop(method: Marked) -> Marked:
 
 
 def in_thread(method: Marked) -> Marked:
-    """Mark a method ``(request, by)`` that runs in a worker thread without a database transaction."""
+    """Mark a method ``(request, by)`` about the policy: long work in a thread, without a transaction."""
     method.runs = "thread"  # type: ignore[attr-defined]  # functions take attributes
+    return method
+
+
+def long_read(method: Marked) -> Marked:
+    """Mark a method ``(request, by, carry_on)`` that reads for long, in short transactions that it begins itself."""
+    method.runs = "long_read"  # type: ignore[attr-defined]  # functions take attributes
     return method
 
 
@@ -44,13 +51,30 @@ class Running:
         """Called with errors of writes whose callers did not wait for them."""
         self._metrics = metrics
         self._workers = workers
+        # Two pools: reads that take a minute must not keep a reload of the policy waiting.
+        self._policy_calls, self._long_reads = LongCalls("policy"), LongCalls("long-read")
+
+    def stop_long_calls(self) -> None:
+        """End the calls that take long, with UNAVAILABLE."""
+        self._policy_calls.stop()
+        self._long_reads.stop()
+
+    def close(self) -> None:
+        """Wait for the calls that take long; blocks."""
+        self._policy_calls.close()
+        self._long_reads.close()
 
     def around(self, method: Method, implementation: Implementation) -> tuple[Implementation, bool]:
         """Return what runs the method for a request and a caller, and whether its answer is waited for."""
         runs = getattr(implementation, "runs", "transaction")
         if runs == "loop" and not method.needs_actor:
             return implementation, False
-        around = {"loop": self._on_loop, "thread": self._in_thread, "transaction": self._in_transaction}[runs]
+        around = {
+            "loop": self._on_loop,
+            "thread": self._in_thread,
+            "long_read": self._in_pages,
+            "transaction": self._in_transaction,
+        }[runs]
         return partial(around, method, implementation), runs != "loop"
 
     def _on_loop(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
@@ -59,7 +83,11 @@ class Running:
 
     async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
         self.authorize(method, request, by)
-        return await self._workers.submit(lambda: implementation(request, by))
+        return await self._policy_calls.run(by, lambda _: implementation(request, by))
+
+    async def _in_pages(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
+        self.authorize(method, request, by)
+        return await self._long_reads.run(by, lambda carry_on: implementation(request, by, carry_on))
 
     async def _in_transaction(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
         if not method.writes:

@@ -85,8 +85,13 @@ class Wrapper:
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, its_handlers),))
             server.add_registered_method_handlers(service, its_handlers)
 
+    def stop_long_calls(self) -> None:
+        """End the calls that take long, with UNAVAILABLE; does not wait for them."""
+        self._running.stop_long_calls()
+
     def close(self) -> None:
         """Wait for the calls that are running."""
+        self._running.close()
         self._workers.close()
 
     def wrap(self, method: Method, implementation: Implementation) -> Handler:

@@ -1,28 +1,26 @@
 """Who did what, written in the transaction that does it, as a chain that shows when somebody edits it.
 
 Each entry carries a MAC, with the installation's secret, of itself and of the entry before. Number and MAC of the last
-one are kept in the revision row, so that cutting the end off shows, too.
+one are kept in the revision row. ``audit_verification`` recomputes the chain.
 """
 
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, insert, select, update
 
 from wsauthz.model.places import PlaceKey
-from wsauthz.store import rows
+from wsauthz.store import audit_rows, rows
+from wsauthz.store.audit_rows import Unreadable
 from wsauthz.store.revisions import AuditEnd, Revision
 from wsauthz.store.tables import audit_entries, revision
 
-_BATCH: Final = 1000
-_AT_ONCE: Final = 50
-_PAUSE_SECONDS: Final = 0.001
 _LAST: Final = select(revision.c.audit_count, revision.c.audit_head, revision.c.secret)
 
 
@@ -55,23 +53,13 @@ class ListedEntry(AuditEntry):
 
     number: int
     """Counts from 1 without a gap."""
+    problem: str = ""
+    """Which part of the entry cannot be read, because somebody has spoiled it; the rest of it is blank then."""
 
     @property
     def place(self) -> PlaceKey:
         """The place it speaks of."""
         return cast("PlaceKey", (self.place_kind, self.place_id))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """How much of the audit is as it was written; ``problem`` is empty when all of it is.
-
-    ``head`` is the MAC of the last good entry: whoever noted one earlier can tell a rewritten chain from a longer one.
-    """
-
-    count: int
-    head: str
-    problem: str
 
 
 def append(
@@ -86,7 +74,7 @@ def append(
     written = []
     for number, entry in enumerate(entries, at_end.count + 1):
         row = {"number": number, "revision": None if at is None else at.value, **rows.values_of(entry)}
-        head = _mac(at_end.secret, head, row)
+        head = mac_of(at_end.secret, head, row)
         written.append({**row, "mac": head})
     if written:
         connection.execute(insert(audit_entries), written)
@@ -101,38 +89,35 @@ def end_of(connection: Connection) -> AuditEnd:
 
 def in_place(connection: Connection, place: PlaceKey, *, before: int | None, limit: int) -> list[ListedEntry]:
     """Return up to ``limit`` entries of exactly this place, the newest first; ``before``: with smaller numbers only."""
-    query = _LISTED.where(audit_entries.c.place_kind == place[0], audit_entries.c.place_id == place[1])
+    columns = audit_entries.c
+    query = audit_rows.rows(connection).where(columns.place_kind == place[0], columns.place_id == place[1])
     if before is not None:
-        query = query.where(audit_entries.c.number < before)
-    return rows.find_all(connection, ListedEntry, query.order_by(audit_entries.c.number.desc()).limit(limit))
+        query = query.where(columns.number < before)
+    found = connection.execute(query.order_by(columns.number.desc()).limit(limit)).mappings()
+    return [_listed(cast("Mapping[str, Any]", row), place) for row in found]
 
 
-def verify(connection: Connection) -> Verification:
-    """Recompute the whole chain; takes about a minute for a million entries, and little memory."""
-    said = connection.execute(_LAST).one()
-    secret, head, count = bytes.fromhex(said.secret), "", 0
-    in_order = select(audit_entries).order_by(audit_entries.c.number)
-    with connection.execute(in_order, execution_options={"yield_per": _BATCH}) as result:
-        for row in result.mappings():
-            if row["number"] != count + 1:
-                return Verification(count=count, head=head, problem=f"entry {count + 1} is missing")
-            mac = _mac(secret, head, cast("Mapping[str, Any]", row))
-            if not hmac.compare_digest(mac, row["mac"]):
-                return Verification(count=count, head=head, problem=f"entry {count + 1} is not as it was written")
-            head, count = mac, count + 1
-            if count % _AT_ONCE == 0:
-                time.sleep(_PAUSE_SECONDS)  # while it computes, everybody else waits for the interpreter
-    problem = ""
-    if (count, head) != (said.audit_count, said.audit_head):
-        problem = f"{said.audit_count} entries were written, {count} are here"
-    return Verification(count=count, head=head, problem=problem)
+def _listed(row: Mapping[str, Any], place: PlaceKey) -> ListedEntry:
+    try:
+        values = audit_rows.values(row)
+    except Unreadable as unreadable:
+        number = audit_rows.number_of(row)
+        return ListedEntry(number=number, place_kind=place[0], place_id=place[1], problem=str(unreadable), **_BLANK)
+    return ListedEntry(**{name: values[name] for name in _LISTED})
 
 
-_LISTED: Final = select(*(audit_entries.c[field.name] for field in fields(ListedEntry)))
 _SIGNED: Final = ("number", "revision", *(field.name for field in fields(AuditEntry)))
+_LISTED: Final = ("number", *(field.name for field in fields(AuditEntry)))
+_BLANK: Final[Mapping[str, Any]] = {
+    "created_at": datetime.fromtimestamp(0, UTC),
+    **dict.fromkeys(("caller", "actor", "method", "target_kind", "target_id", "refusal", "request_id"), ""),
+    **dict.fromkeys(("before", "after"), MappingProxyType({})),
+}
+"""What is listed of an entry that cannot be read."""
 
 
-def _mac(secret: bytes, head: str, row: Mapping[str, Any]) -> str:
+def mac_of(secret: bytes, head: str, row: Mapping[str, Any]) -> str:
+    """Return the MAC of an entry, by its columns, that follows the one with the MAC ``head``."""
     text = json.dumps([head, {name: row[name] for name in _SIGNED}], sort_keys=True, default=_plain)
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 

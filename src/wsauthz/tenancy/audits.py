@@ -2,7 +2,8 @@
 
 from wsauthz.model.places import PlaceKey
 from wsauthz.store import audit
-from wsauthz.store.audit import ListedEntry, Verification
+from wsauthz.store.audit import ListedEntry
+from wsauthz.store.audit_verification import Verification
 from wsauthz.tenancy.transaction import Reading
 
 
@@ -15,6 +16,19 @@ def list_(reading: Reading, *, place: PlaceKey, before: int | None, limit: int) 
     return found[:limit], len(found) > limit
 
 
-def verify(reading: Reading) -> Verification:
-    """Recompute the whole chain on one snapshot, while others write."""
-    return audit.verify(reading.connection)
+def promises(verification: Verification) -> list[str]:
+    """Return what a verification proves and what it does not, a sentence each."""
+    count, reached = verification.head.count, verification.reached
+    found = []
+    if count:
+        found.append(f"Entries 1 to {count} are as they were written, and none of them is missing.")
+        found.append("Anybody who can read the database has the key of these entries and could have made them.")
+    if reached:
+        found.append(f"Entries 1 to {reached} are those whose head was published.")
+    if reached < count or not count:
+        found.append(
+            "Anybody who can write the database could have removed the newest entries"
+            + (f" after entry {reached}" if reached else "")
+            + ": compare with a published head."
+        )
+    return found

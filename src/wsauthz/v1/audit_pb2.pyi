@@ -38,6 +38,7 @@ class AuditEntry(_message.Message):
     REFUSAL_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Counts from 1 without a gap."""
     caller: _builtins.str
@@ -60,6 +61,8 @@ class AuditEntry(_message.Message):
     """
     request_id: _builtins.str
     """The caller's own name for the call (metadata x-request-id, at most 128 characters); unprintable ones are replaced."""
+    problem: _builtins.str
+    """Which part of the entry cannot be read because somebody has spoiled it; the rest of it is blank then. Empty: none."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was done or attempted, by the database's clock."""
@@ -92,10 +95,11 @@ class AuditEntry(_message.Message):
         refusal: _builtins.str = ...,
         attempts: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "created_at", b"created_at", "place", b"place"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "attempts", b"attempts", "before", b"before", "caller", b"caller", "created_at", b"created_at", "method", b"method", "number", b"number", "place", b"place", "refusal", b"refusal", "request_id", b"request_id", "target_id", b"target_id", "target_kind", b"target_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "attempts", b"attempts", "before", b"before", "caller", b"caller", "created_at", b"created_at", "method", b"method", "number", b"number", "place", b"place", "problem", b"problem", "refusal", b"refusal", "request_id", b"request_id", "target_id", b"target_id", "target_kind", b"target_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,16 +168,24 @@ class VerifyAuditRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    PUBLISHED_HEADS_FIELD_NUMBER: _builtins.int
     at_least_revision: _builtins.str
     """As in CheckRequest."""
+    @_builtins.property
+    def published_heads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Heads that were published earlier, "<count>.<mac>", from logs, from `wsauthz audit head` or from earlier answers; at
+        most 100. Each must be in the chain.
+        """
+
     def __init__(
         self,
         *,
         at_least_revision: _builtins.str = ...,
+        published_heads: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "published_heads", b"published_heads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,22 +198,28 @@ class VerifyAuditResponse(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    PROMISES_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """Entries that are as they were written, from the first on."""
     head: _builtins.str
-    """The MAC of the last good one: keep it, and compare it later."""
+    """The MAC of the last good one. "<count>.<head>" can be kept, and given to a later call as a published head."""
     problem: _builtins.str
-    """What is wrong with the next one; empty: nothing."""
+    """What is wrong with the next one, or which published entries are missing; empty: nothing."""
+    @_builtins.property
+    def promises(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the answer proves and what it does not, a sentence each."""
+
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
         head: _builtins.str = ...,
         problem: _builtins.str = ...,
+        promises: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "head", b"head", "problem", b"problem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "head", b"head", "problem", b"problem", "promises", b"promises"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

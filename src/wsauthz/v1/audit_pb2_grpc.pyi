@@ -34,7 +34,10 @@ class AuditServiceStub:
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]
     """What was done in one place - not in those below it -, the newest first."""
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifyAuditRequest, _audit_pb2.VerifyAuditResponse]
-    """Checks the whole chain of entries. Takes about a minute for each million."""
+    """Recomputes the whole chain of entries, from the first to the last. Takes about two minutes for each million. A process
+    runs 2 such calls at once, and 6 more wait (4 of one actor at most); further ones are RESOURCE_EXHAUSTED. UNAVAILABLE
+    when the server stops.
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -42,7 +45,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """What was done in one place - not in those below it -, the newest first."""
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifyAuditRequest, _audit_pb2.VerifyAuditResponse]  # type: ignore[assignment]
-    """Checks the whole chain of entries. Takes about a minute for each million."""
+    """Recomputes the whole chain of entries, from the first to the last. Takes about two minutes for each million. A process
+    runs 2 such calls at once, and 6 more wait (4 of one actor at most); further ones are RESOURCE_EXHAUSTED. UNAVAILABLE
+    when the server stops.
+    """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -59,6 +65,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.VerifyAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.VerifyAuditResponse, _abc.Awaitable[_audit_pb2.VerifyAuditResponse]]:
-        """Checks the whole chain of entries. Takes about a minute for each million."""
+        """Recomputes the whole chain of entries, from the first to the last. Takes about two minutes for each million. A process
+        runs 2 such calls at once, and 6 more wait (4 of one actor at most); further ones are RESOURCE_EXHAUSTED. UNAVAILABLE
+        when the server stops.
+        """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
