@@ -15,9 +15,11 @@ from wsauthz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 Ask = Callable[[str, Any], Any]
 """Name of an RPC of AuthorizationService and its request -> its response."""
 
-_ACTOR: Final = "x-wsauthz-actor"
+ACTOR: Final = "x-wsauthz-actor"
+"""The metadata that names the user for whom something is done."""
 _DEADLINE_SECONDS: Final = 10.0
-_DETAILS: Final = "grpc-status-details-bin"
+DETAILS: Final = "grpc-status-details-bin"
+"""The metadata of an error that a server itself gave."""
 
 
 def answers(
@@ -42,7 +44,7 @@ def answers(
 
 @contextmanager
 def _server(address: str, actor: str) -> Iterator[Ask]:
-    metadata = [(_ACTOR, actor)] if actor else []
+    metadata = [(ACTOR, actor)] if actor else []
     with grpc.insecure_channel(address) as channel:
         stub: Any = AuthorizationServiceStub(channel)
 
@@ -57,9 +59,9 @@ def _server(address: str, actor: str) -> Iterator[Ask]:
 
 def sentence(error: Any, address: str) -> str:
     """Return what a server said, or that none did: only what it says itself comes with details."""
-    code, said = error.code(), _DETAILS in dict(error.trailing_metadata() or ())
+    code, said = error.code(), DETAILS in dict(error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not said:
         return f"No server answers at {address}; start one with `wsauthz serve`, or name a database with --database."
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return f"The server at {address} did not answer within {_DEADLINE_SECONDS:.0f} seconds."
+        return f"The server at {address} did not answer in time."
     return str(error.details())

@@ -26,6 +26,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "access": "asking",
     "lookup": "looking",
     "watch": "watch",
+    "call": "call",
     "import": "states",
     "export": "states",
     "demo": "demo",

@@ -18,9 +18,10 @@ def console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def as_json(message: Any) -> None:
+def as_json(message: Any, *, on_one_line: bool = False) -> None:
     """Print a message as JSON, with every field that has a value, by the names of the proto, sorted."""
-    print(MessageToJson(message, preserving_proto_field_name=True, sort_keys=True))
+    indent = None if on_one_line else 2
+    print(MessageToJson(message, preserving_proto_field_name=True, sort_keys=True, indent=indent), flush=on_one_line)
 
 
 def decision(out: Console, answer: pb.CheckResponse) -> None:

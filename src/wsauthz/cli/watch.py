@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import grpc
 import typer
-from google.protobuf.json_format import MessageToJson
 
+from wsauthz.cli import printing
 from wsauthz.cli.answers import sentence
 from wsauthz.cli.failures import Failed
 from wsauthz.cli.options import Server
@@ -28,7 +28,7 @@ def watch(
     limit: Annotated[int, typer.Option("--limit", help="End after so many revisions; 0: never.", min=0)] = 0,
     server: Server = None,
 ) -> None:
-    """Print every change that decisions depend on and every new version of the policy, as it happens.
+    """Print changes that decisions depend on, and new policies.
 
     One message a line, as JSON. The first has the version of the policy, the second says where the stream begins. It
     goes on until it is interrupted, or the server ends it (exit status 2); --from goes on with the last revision.
@@ -52,7 +52,7 @@ def _print(stream: Any, limit: int, *, heartbeats: bool) -> None:
     count = 0
     for message in stream:
         if message.event != pb.WATCH_EVENT_HEARTBEAT or heartbeats:
-            print(MessageToJson(message, preserving_proto_field_name=True, indent=None, sort_keys=True), flush=True)
+            printing.as_json(message, on_one_line=True)
         count += message.event == pb.WATCH_EVENT_REVISION and not message.continues
         if count >= limit > 0:
             return
