@@ -145,6 +145,12 @@ class Metrics(Collector):
             pruned.add_metric([kind], count)
         yield pruned
         yield from self._audit()
+        ends = CounterMetricFamily(
+            "wsauthz_background_task_ends", "Background tasks that ended, and were started again.", labels=["task"]
+        )
+        for task, count in list(background_ends.items()):
+            ends.add_metric([task], count)
+        yield ends
         yield GaugeMetricFamily("wsauthz_watch_streams", "Clients that watch.", value=self.streams())
         if self.population is not None:
             yield from _population(self.population())
