@@ -33,7 +33,7 @@ _DIFFERS: Final = (
     (re.compile(r"\b(workspace|organization|member|invitation)([_-])[A-Za-z0-9_-]{16}"), r"\1\2..."),
     (re.compile(r"\b[0-9a-f]{64}\b"), "TOKEN"),
     (re.compile(r"\b[0-9A-HJKMNP-TV-Z]{20}\b"), "CODE"),
-    (re.compile(r"\b[0-9a-f]{12}\.\d+\b"), "REVISION"),
+    (re.compile(r"\b[0-9a-f]{12}\.\d+(\.[0-9a-f]{8})?\b"), "REVISION"),
     (re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z"), "TIME"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r'"decisionId": "[^"]+"'), "DECISION"),

@@ -60,6 +60,7 @@ def test_a_database_that_cannot_be_used_is_a_sentence_that_does_not_repeat_its_u
 
 def test_what_is_older_than_a_day_is_pruned_and_nothing_else(example: Run) -> None:
     assert example("db", "prune").out == "0 changes and 0 answers were old enough, and are gone.\n"
+    assert example("platform", "grant", "root", "operator").status == 0
     day_before_yesterday = datetime.now(UTC) - timedelta(hours=49)
     database = Database(example.database_url)
     with database.write() as connection:

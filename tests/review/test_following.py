@@ -54,8 +54,8 @@ def test_the_notification_of_a_write_of_ones_own_wakes_nobody_unless_it_does_not
     world.user("ann")
     have = world.replica.revision
     following = f"{have.epoch}.{have.value + 1}"
-    assert world.replica.committing == have.token
-    assert asyncio.run(wakes(have.token, have.token)) == (False, False)
-    assert asyncio.run(wakes(have.token, following)) == (True, True)
+    assert world.replica.committing == have.notice
+    assert asyncio.run(wakes(have.notice, have.notice)) == (False, False)
+    assert asyncio.run(wakes(have.notice, following)) == (True, True)
     assert asyncio.run(wakes(following, following)) == (False, True)
     assert asyncio.run(wakes(have.token, f"another.{have.value}")) == (True, True)

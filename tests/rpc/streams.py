@@ -100,7 +100,7 @@ class Stream:
 
 def number(revision: str) -> int:
     """Return the number in a revision token."""
-    return int(revision.partition(".")[2])
+    return int(revision.split(".")[1])
 
 
 def is_gapless(stream: Stream) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import delete, select
 from tests.rpc.bundles import copy_bundle
 from tests.rpc.conftest import MakeDatabase, serving, sqlite_database
 from tests.rpc.filling import fill, state_of
+from tests.rpc.streams import number
 from tests.rpc.tenants import OPERATOR, STATE, Tenants
 from tests.serving import Client, Refusal, Serving, attempt, refusal
 from wsauthz.policy.bundle import read_bundle
@@ -54,7 +55,7 @@ def leads_nowhere(tenants: Tenants, code: str) -> bool:
     unknown, refused = (joining(tenants, tenants.user(), each) for each in (secrets.token_hex(10), code))
     assert refused == unknown
     assert (refused.code, refused.reason, refused.message) == (NOT_FOUND, "WORKSPACE_NOT_FOUND", "Workspace not found")
-    return int(tenants.revision.partition(".")[2]) == int(before.partition(".")[2]) + 2  # the two users
+    return number(tenants.revision) == number(before) + 2  # the two users
 
 
 def invite_code(tenants: Tenants, workspace: str) -> str:
@@ -571,10 +572,10 @@ def test_joins_are_counted_by_way_and_result(oneglanse: Tenants) -> None:
 def test_after_ten_failures_an_actor_waits(oneglanse: Tenants, acme: Acme) -> None:
     user, other = oneglanse.user(), oneglanse.user()
     workspace = acme.workspaces["sales"]
-    for number in range(12):  # none of these is a failure
-        assert join(oneglanse, user, workspace).joined.already_member == (number > 0)
+    for count in range(12):  # none of these is a failure
+        assert join(oneglanse, user, workspace).joined.already_member == (count > 0)
         join(oneglanse, user, acme.slug)
-    for code in (*(f"guess-{number}" for number in range(9)), " "):
+    for code in (*(f"guess-{count}" for count in range(9)), " "):
         assert joining(oneglanse, user, code).code in {NOT_FOUND, INVALID}
     for code in ("guess-10", workspace):
         refused = joining(oneglanse, user, code)

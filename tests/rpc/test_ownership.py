@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.rpc.streams import number
 from tests.rpc.tables import found, run
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.serving import Refusal, attempt, refusal
@@ -123,9 +124,9 @@ def test_one_revision_and_an_entry_for_each_thing_that_changed(dam: Tenants) -> 
     first = dam.user()
     workspace = dam.workspace(first).id
     second = dam.member(first, workspace)
-    before = int(dam.revision.partition(".")[2])
+    before = number(dam.revision)
     answer = transfer(dam, first, workspace, second)
-    assert int(answer.revision.partition(".")[2]) == before + 1
+    assert number(answer.revision) == before + 1
     entries = found(dam, f"SELECT * FROM audit_entries WHERE revision = {before + 1} ORDER BY number")
     assert [(each["actor"], each["target_kind"], each["place_id"]) for each in entries] == [
         (first, "workspace", workspace),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.rpc.conftest import MakeDatabase
 from tests.rpc.filling import fill, state_of
+from tests.rpc.streams import number
 from tests.rpc.tenants import STATE, Tenants
 from tests.serving import ACTOR, BUNDLES, Refusal, Serving, attempt, refusal
 from wsauthz.policy.bundle import read_bundle
@@ -62,10 +63,6 @@ def test_two_actors_are_an_error_when_deciding_too(sqlite_dam: Tenants) -> None:
 
 
 # --- revisions --------------------------------------------------------------------------------------------------------
-
-
-def number(revision: str) -> int:
-    return int(revision.partition(".")[2])
 
 
 def test_every_write_is_one_revision_later(dam: Tenants) -> None:

@@ -34,7 +34,7 @@ def test_upgrading_twice_changes_nothing(empty_database_url: str) -> None:
     migrations.upgrade(empty_database_url)
     assert migrations.current(empty_database_url) == first == schema.HEAD
     with closing(Database(empty_database_url)) as database, database.read() as connection:
-        assert revisions.current(connection).token == f"{epoch}.1"
+        assert revisions.current(connection).notice == f"{epoch}.1"
 
 
 def test_databases_have_epochs_and_secrets_of_their_own(tmp_path: Path) -> None:

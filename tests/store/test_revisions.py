@@ -156,16 +156,16 @@ def test_pruning_says_from_where_changes_are_kept(database: Database) -> None:
     for name in "abc":
         write(database, name)
     with database.read() as connection:
-        second = connection.execute(
-            t.changes.select().where(t.changes.c.revision == 2).with_only_columns(t.changes.c.created_at)
+        third = connection.execute(
+            t.changes.select().where(t.changes.c.revision == 3).with_only_columns(t.changes.c.created_at)
         ).scalar_one()
     with database.write() as connection:
-        assert revisions.prune_changes(connection, second) == 1
-        assert revisions.prune_changes(connection, second) == 0
+        assert revisions.prune_changes(connection, third) == 1
+        assert revisions.prune_changes(connection, third) == 0
     with database.read() as connection:
         assert revisions.current(connection).pruned == 1
         assert [change.revision for change in revisions.changes_after(connection, 0, 10)] == [2, 3]
     with database.write() as connection:
-        assert revisions.prune_changes(connection, second + timedelta(days=1)) == 2
+        assert revisions.prune_changes(connection, third + timedelta(days=1)) == 1
         revision, _ = revisions.advance(connection)
-    assert (revision.value, revision.pruned) == (4, 3)
+    assert (revision.value, revision.pruned) == (4, 2)

@@ -8,9 +8,11 @@ import typer
 
 from wsauthz.cli import opening, options
 from wsauthz.cli.failures import Failed
+from wsauthz.model.places import PLATFORM
 from wsauthz.replica import retention
-from wsauthz.store import migrations
+from wsauthz.store import audit, migrations, revisions
 from wsauthz.store.database import UnusableUrl
+from wsauthz.tenancy.transaction import AuditNote, audit_entry
 
 app = typer.Typer(name="db", rich_markup_mode=None, no_args_is_help=True)
 
@@ -92,6 +94,27 @@ def prune(database: options.Database = None) -> None:
         for kind, count in retention.prune(opened):
             pruned[kind] += count
     print(f"{pruned['changes']:,} changes and {pruned['request_ids']:,} answers were old enough, and are gone.")
+
+
+@app.command(name="new-epoch")
+def new_epoch(database: options.Database = None) -> None:
+    """Reject the revision tokens from before a restore.
+
+    Run it after restoring a backup. Clients read everything anew; servers that run reload at their next poll and end
+    their streams. It may be repeated.
+
+    \b
+    Example:
+      wsauthz db new-epoch
+    """
+    by = opening.caller("db/new-epoch")
+    with opening.opened(opening.settings(database).database_url) as opened, opened.write() as connection:
+        before = revisions.current(connection)
+        after = revisions.new_epoch(connection)
+        epochs = {"before": {"epoch": before.epoch}, "after": {"epoch": after.epoch}}
+        note = AuditNote(target_kind="database", target_id=before.epoch, place=PLATFORM, **epochs)
+        audit.append(connection, [audit_entry(by, note, revisions.database_time(connection))], None)
+    print(f"The epoch is {after.epoch}, it was {before.epoch}. Revision tokens of the earlier epoch are rejected.")
 
 
 def _of(ask: Callable[[str], T], url: str) -> T:

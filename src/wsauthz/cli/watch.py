@@ -36,7 +36,7 @@ def watch(
     \b
     Example:
       wsauthz watch
-      wsauthz watch --from 0f3a5c7e9b1d.42 --workspace north --limit 10
+      wsauthz watch --from 0f3a5c7e9b1d.42.9c1f03ab --workspace north --limit 10
     """
     wanted = pb.WatchFilter(workspace_ids=workspace, organization_ids=organization, user_ids=user)
     address = server or Settings.from_environment().listen

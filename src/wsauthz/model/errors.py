@@ -409,7 +409,7 @@ class SourceVersionRequired(FailedPrecondition):
 
 
 class RevisionUnknown(FailedPrecondition):
-    """A revision token of another database, or of a state that was never seen here."""
+    """A revision token of another database, of a history that a restore has lost, or of before what is kept."""
 
     reason = "REVISION_UNKNOWN"
 

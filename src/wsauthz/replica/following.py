@@ -109,10 +109,10 @@ class Follower:
         """Tell whether a notification is of a revision that is not here."""
         have = self._replica.revision
         try:
-            epoch, value = parse_token(token)
+            told = parse_token(token)
         except RevisionUnknown:
             return True
-        return epoch != have.epoch or value > have.value
+        return told.epoch != have.epoch or told.value > have.value
 
     def _age(self) -> float:
         return round(time.monotonic() - self._replica.seen_at, 1)

@@ -24,6 +24,7 @@ from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.arrivals import Arrivals
 from wsauthz.replica.clock import DatabaseClock
 from wsauthz.replica.hearing import Heard, hear, needs_reload
+from wsauthz.replica.history import History
 from wsauthz.replica.loop import Loop
 from wsauthz.replica.policy_audit import BY_FILES
 from wsauthz.replica.population import population
@@ -69,10 +70,11 @@ class Replica:
         self.revision = Revision(value=0, epoch="")
         self.token = ""
         """The revision as callers are given it."""
+        self._history = History()
         self.mark = Mark()
         """Of the newest revision that was polled or written here; a database that was restored lacks it."""
         self.committing = ""
-        """The token of the newest write here, which is about to apply it itself if it was committed."""
+        """The notification of the newest write here, which is about to apply it itself if it was committed."""
         self.seen_at = 0.0
         """When it was asked for the newest answer with which everything committed was here; ``time.monotonic()``."""
         self._clock = DatabaseClock()
@@ -142,12 +144,13 @@ class Replica:
         try:
             with self.database.read(patience=_PATIENCE) as connection:
                 heard = hear(connection, asked_at)
+                history = History.of(revisions.digests(connection), heard.newest)
                 facts = Facts()
                 for number in fill(facts, snapshot.load(connection)):
                     if number % _WORTH_TELLING == 0:
                         seconds = round(time.monotonic() - asked_at, 1)
                         _log.info("loading", extra={"facts": number, "seconds": seconds})
-            self.loop.call(lambda: self._swap(facts, had, heard))
+            self.loop.call(lambda: self._swap(facts, history, had, heard))
             if max(facts.roles.total(), had_memberships) >= _WORTH_FREEZING:
                 gc.unfreeze()  # the facts before this load are cycles, and frozen: they would stay for good
                 gc.collect()
@@ -178,6 +181,7 @@ class Replica:
                 there = revisions.mark(connection, seen.value) if is_new else heard.mark
             if newest.epoch == have.epoch and (newest.value < have.value or not seen.may_be(there)):
                 # Other replicas may ask only when the new history is as long as the one they have.
+                _log.warning("the database was restored: a new epoch begins", extra={"lost": have.token})
                 with self.database.write() as connection:
                     revisions.renew_epoch(connection, have, seen)
                 break
@@ -193,16 +197,18 @@ class Replica:
         """Return once the revision of the token has been applied; within ``seconds``.
 
         Raises:
-            RevisionUnknown: the token is of another database, or the database, asked since, has not got so far.
+            RevisionUnknown: the token is of another database or a lost history, its revision is not kept any more, or
+            the database, asked since, has not got so far.
             Unavailable: it did not come in time. TooManyRequests: as many wait as may.
 
         """
-        epoch, wanted = parse_token(token)
+        wanted = parse_token(token)
         came_at = time.monotonic()
 
         def has_arrived() -> bool:
-            is_there = self.revision.value >= wanted
-            if epoch != self.revision.epoch or (not is_there and self.seen_at > came_at):
+            is_there = self.revision.value >= wanted.value
+            is_known = self._history.knows(wanted) if is_there else self.seen_at <= came_at
+            if wanted.epoch != self.revision.epoch or not is_known:
                 raise RevisionUnknown
             return is_there
 
@@ -280,11 +286,13 @@ class Replica:
         try:
             for change in new:
                 self.facts.apply(change.kind, change.values)
+                if change.revision > self._history.newest:
+                    self._history.add(change.revision, change.digest)
         except Exception:
             self._distrust()
             _log.exception("a committed change could not be applied; loading anew")
             raise
-        self.revision = Revision(value=reached, epoch=epoch)
+        self.revision = Revision(value=reached, epoch=epoch, digest=new[-1].digest)
         self.token = self.revision.token
         self.watchers.applied(new, self.revision)
         self._arrivals.tell()
@@ -302,6 +310,7 @@ class Replica:
         self._clock.set(heard.seconds, sent_at=heard.clock_asked_at)
         if self._trusted and self.revision.epoch == newest.epoch and self.revision.value >= newest.value:
             self._whole(max(self.seen_at, heard.asked_at))
+            self._history.forget(newest.pruned)
             self.mark = max(self.mark, heard.mark, key=lambda mark: mark.value)
         self._arrivals.tell()
 
@@ -314,13 +323,13 @@ class Replica:
         self.seen_at = asked_at
         self._answers_until = asked_at + self._stale_seconds
 
-    def _swap(self, facts: Facts, had: Revision, heard: Heard) -> None:
+    def _swap(self, facts: Facts, history: History, had: Revision, heard: Heard) -> None:
         self._clock.set(heard.seconds, sent_at=heard.clock_asked_at)
         revision = heard.newest
         overtaken = revision.epoch == self.revision.epoch and had.value <= revision.value < self.revision.value
         if overtaken and self._trusted:
             return  # a later write was applied while this snapshot was being read
-        self.facts, self.revision, self.mark = facts, revision, heard.mark
+        self.facts, self.revision, self.mark, self._history = facts, revision, heard.mark, history
         self.token = revision.token
         self.watchers.loaded(revision)
         self._trusted = True

@@ -74,7 +74,10 @@ def write(replica: Replica, by: Caller, work: Callable[[Transaction], T]) -> Wri
     except _Unchanged as unchanged:
         _finish(replica, unchanged.tx)
         return Written(answer=unchanged.answer, revision=unchanged.revision, tally=unchanged.tx.tally)
-    changes = [Change(revision=tx.revision.value, kind=kind, values=values) for kind, values in tx.changes]
+    changes = [
+        Change(revision=tx.revision.value, kind=kind, values=values, digest=tx.revision.digest)
+        for kind, values in tx.changes
+    ]
     if needs_reload(changes, tx.revision, replica.revision):
         replica.load()
     else:
@@ -115,7 +118,7 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
             refused.target = refused.target or tx.target
             raise
         if not (tx.changes or tx.notes):
-            raise _Unchanged(tx, answer, Revision(value=revision.value - 1, epoch=revision.epoch))
+            raise _Unchanged(tx, answer, replica.revision)
         if not tx.notes:
             message = f"{by.method} changes something without an audit entry"
             raise AssertionError(message)
@@ -126,7 +129,7 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
         mark = revisions.record(connection, revision, tx.changes)
         entries = [audit_entry(by, note, now) for note in tx.notes]
         audit.append(connection, entries, revision, end=revision.audit_end)
-        replica.committing = revision.token
+        replica.committing = revision.notice
     return tx, answer, mark
 
 

@@ -38,7 +38,7 @@ class Watches:
         replica = self.replica
         at = replica.revision
         if request.from_revision:
-            at = Revision(value=parse_token(request.from_revision)[1], epoch=at.epoch)
+            at = parse_token(request.from_revision)
         event = pb.WATCH_EVENT_STARTED
         async with contextlib.aclosing(replica.watchers.watch(at.value)) as stream:
             async for told in stream:
@@ -50,7 +50,7 @@ class Watches:
                 if isinstance(told, Policy):
                     yield pb.WatchResponse(event=pb.WATCH_EVENT_POLICY, revision=at.token, policy_version=told.version)
                     continue
-                at = Revision(value=told.revision, epoch=at.epoch)
+                at = Revision(value=told.revision, epoch=at.epoch, digest=told.changes[0].digest)
                 for message in _messages(told, at.token, wanted):
                     yield message
 

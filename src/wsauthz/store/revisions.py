@@ -1,32 +1,61 @@
 """The order of all writes: one counter, what changed in each of its steps, and which database it belongs to."""
 
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, delete, false, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from wsauthz.model.errors import RevisionUnknown
 from wsauthz.store.notices import CHANNEL
 from wsauthz.store.tables import changes, revision
 
 # Made once: a statement made anew costs as much as running it.
-_STATE: Final = (revision.c.value, revision.c.epoch, revision.c.changes_pruned)
+_STATE: Final = (
+    revision.c.value,
+    revision.c.epoch,
+    revision.c.changes_pruned,
+    revision.c.history,
+    revision.c.history_value,
+)
 _CURRENT: Final = select(*_STATE)
 _AUDIT: Final = (revision.c.audit_count, revision.c.audit_head, revision.c.secret)
-_ADVANCE: Final = update(revision).values(value=revision.c.value + 1).returning(*_STATE, *_AUDIT)
+_ADVANCE: Final = (
+    update(revision).values(value=revision.c.value + 1, history_value=revision.c.value + 1).returning(*_STATE, *_AUDIT)
+)
+# Chained by the database, because knowing the last link first would take a statement more.
+_CHAINED: Final = revision.c.history + bindparam("nonce", type_=Text)
+_ADVANCE_ON_SQLITE: Final = _ADVANCE.values(history=func.sha256(_CHAINED))
 # Not now(): that is when the transaction began, which may be before the one it waited for ended.
 # Who listens is told by the same statement, and hears it when this is committed.
-_ADVANCE_AND_TELL: Final = _ADVANCE.returning(
+_ADVANCE_AND_TELL: Final = _ADVANCE.values(
+    history=func.encode(func.sha256(func.convert_to(_CHAINED, "UTF8")), "hex")
+).returning(
     func.clock_timestamp().label("clock"),
     func.pg_notify(CHANNEL, revision.c.epoch + "." + cast(revision.c.value, Text)),
 )
 _RECORD: Final = insert(changes)
 _OLDEST: Final = select(changes.c.revision, changes.c.created_at).order_by(changes.c.revision, changes.c.ordinal)
 _MADE_AT: Final = select(changes.c.created_at).where(changes.c.ordinal == 0)
+_DIGESTS: Final = (
+    select(changes.c.revision, changes.c.digest).where(changes.c.ordinal == 0).order_by(changes.c.revision)
+)
 _IN_ORDER: Final = select(changes).order_by(changes.c.revision, changes.c.ordinal)
 
 RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
@@ -34,8 +63,11 @@ RELOAD: Final[tuple[str, Mapping[str, Any]]] = ("reload", {})
 RETENTION: Final = timedelta(hours=24)
 """How long changes are kept at least."""
 
-_LONGEST_NUMBER: Final = 18
+_TOKEN: Final = re.compile(r"([0-9a-f]{12})\.([0-9]{1,18})(?:\.([0-9a-f]{8}))?", re.ASCII)
 _EPOCH_BYTES: Final = 6
+_NONCE_BYTES: Final = 16
+_DIGEST_LENGTH: Final = 8
+_BATCH: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +85,20 @@ class Revision:
 
     value: int
     epoch: str
+    digest: str = ""
+    """Tells it from a revision of a lost history that had the same value; empty: the version before has written it."""
     pruned: int = 0
     audit_end: AuditEnd | None = field(default=None, repr=False, compare=False)
     """Of the revision that a transaction has just taken; good for one continuation of the chain."""
 
     @property
     def token(self) -> str:
-        """What callers are given: ``<epoch>.<value>``."""
+        """What callers are given: ``<epoch>.<value>.<digest>``, or ``<epoch>.<value>`` without a digest."""
+        return f"{self.notice}.{self.digest}" if self.digest else self.notice
+
+    @property
+    def notice(self) -> str:
+        """What is notified of it: ``<epoch>.<value>``."""
         return f"{self.epoch}.{self.value}"
 
 
@@ -76,17 +115,18 @@ class Mark:
         return self.made_at == there.made_at or None in {self.made_at, there.made_at}
 
 
-def parse_token(token: str) -> tuple[str, int]:
-    """Return the epoch and the value of a token.
+def parse_token(token: str) -> Revision:
+    """Return the revision that a token, or a notification, names.
 
     Raises:
         RevisionUnknown: it is none.
 
     """
-    epoch, _, number = token.partition(".")
-    if not (number.isascii() and number.isdecimal() and len(number) <= _LONGEST_NUMBER):
+    found = _TOKEN.fullmatch(token)
+    if found is None:
         raise RevisionUnknown
-    return epoch, int(number)
+    epoch, value, digest = found.groups(default="")
+    return Revision(epoch=epoch, value=int(value), digest=digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +136,8 @@ class Change:
     revision: int
     kind: str
     values: Mapping[str, Any]
+    digest: str = ""
+    """Of the revision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +150,12 @@ class Installation:
 
 def current(connection: Connection) -> Revision:
     """Return the revision that the transaction sees."""
-    row = connection.execute(_CURRENT).one()
-    return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned)
+    return _revision(connection.execute(_CURRENT).one())
+
+
+def _revision(row: Any, audit_end: AuditEnd | None = None) -> Revision:
+    digest = row.history[:_DIGEST_LENGTH] if row.history_value == row.value else ""
+    return Revision(value=row.value, epoch=row.epoch, digest=digest, pruned=row.changes_pruned, audit_end=audit_end)
 
 
 def advance(connection: Connection) -> tuple[Revision, datetime]:
@@ -117,14 +163,15 @@ def advance(connection: Connection) -> tuple[Revision, datetime]:
 
     From here to the end of the transaction no other one writes.
     """
+    nonce = {"nonce": secrets.token_hex(_NONCE_BYTES)}
     if connection.dialect.name == "sqlite":
-        row = connection.execute(_ADVANCE).one()
+        row = connection.execute(_ADVANCE_ON_SQLITE, nonce).one()
         now = datetime.now(UTC)
     else:
-        row = connection.execute(_ADVANCE_AND_TELL).one()
+        row = connection.execute(_ADVANCE_AND_TELL, nonce).one()
         now = row.clock.astimezone(UTC)
     end = AuditEnd(count=row.audit_count, head=row.audit_head, secret=bytes.fromhex(row.secret))
-    return Revision(value=row.value, epoch=row.epoch, pruned=row.changes_pruned, audit_end=end), now
+    return _revision(row, end), now
 
 
 def database_time(connection: Connection) -> datetime:
@@ -142,7 +189,14 @@ def record(connection: Connection, at: Revision, changed: Sequence[tuple[str, Ma
         connection.execute(
             _RECORD,
             [
-                {"revision": at.value, "ordinal": ordinal, "kind": kind, "values": values, "created_at": made_at}
+                {
+                    "revision": at.value,
+                    "ordinal": ordinal,
+                    "kind": kind,
+                    "values": values,
+                    "created_at": made_at,
+                    "digest": at.digest or None,
+                }
                 for ordinal, (kind, values) in enumerate(changed)
             ],
         )
@@ -160,7 +214,17 @@ def changes_after(connection: Connection, value: int, limit: int) -> list[Change
         cut = rows[limit]["revision"]
         whole = [row for row in rows if row["revision"] < cut]
         rows = whole or connection.execute(_IN_ORDER.where(changes.c.revision == cut)).mappings().all()
-    return [Change(revision=row["revision"], kind=row["kind"], values=row["values"]) for row in rows]
+    return [
+        Change(revision=row["revision"], kind=row["kind"], values=row["values"], digest=row["digest"] or "")
+        for row in rows
+    ]
+
+
+def digests(connection: Connection) -> Iterator[tuple[int, str]]:
+    """Yield every revision whose changes are kept, in order, and its digest; empty: it has none."""
+    with connection.execute(_DIGESTS, execution_options={"yield_per": _BATCH}) as result:
+        for some in result.partitions():
+            yield from ((value, digest or "") for value, digest in some)
 
 
 def mark(connection: Connection, value: int) -> Mark:
@@ -182,21 +246,30 @@ def renew_epoch(connection: Connection, have: Revision, seen: Mark) -> None:
     connection.execute(update(revision).where(went_back).values(epoch=secrets.token_hex(_EPOCH_BYTES)))
 
 
+def new_epoch(connection: Connection) -> Revision:
+    """Give the database a new epoch, so that every token from before is unknown; return the revision under it.
+
+    Servers that run notice at their next poll, load everything anew and end their streams.
+    """
+    renewed = update(revision).values(epoch=secrets.token_hex(_EPOCH_BYTES)).returning(*_STATE)
+    return _revision(connection.execute(renewed).one())
+
+
 def prune_changes(connection: Connection, before: datetime, *, limit: int = 1_000) -> int:
     """Delete the oldest changes made before a time: whole revisions, about ``limit`` changes; return how many.
 
-    Call it in a writing transaction of its own; it takes the revision row. 0: there are none, or another process is at
-    it.
+    The newest of these revisions stays: it was the current one at that time, and its token has been given since. Call
+    it in a writing transaction of its own; it takes the revision row. 0: there are none, or another process is at it.
     """
     # Found by walking the primary key, so that no write pays for an index on the time.
     oldest = connection.execute(_OLDEST.limit(limit + 1)).all()
-    old = [row.revision for row in takewhile(lambda row: row.created_at < before, oldest)]
-    if len(old) < len(oldest):
-        kept = oldest[len(old)].revision
-        old = [value for value in old if value < kept]
-    elif len(old) > limit:
-        # The last one may go on; if it is the only one, its changes were made at once, and all of them are old.
-        old = [value for value in old if value < old[-1]] or old
+    old = list(dict.fromkeys(row.revision for row in takewhile(lambda row: row.created_at < before, oldest)))
+    if len(old) == 1:
+        following = connection.execute(_OLDEST.where(changes.c.revision > old[0]).limit(1)).first()
+        if following is None or following.created_at >= before:
+            return 0
+    elif old:
+        old.pop()
     if not old:
         return 0
     taken = update(revision).where(revision.c.changes_pruned < old[-1]).values(changes_pruned=old[-1])

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -63,6 +64,7 @@ def _engine(url: URL, file: SqliteFile, *, read_only: bool, connections: int, wa
         ):
             connection.execute(f"PRAGMA {pragma}")
         file.connected()
+        connection.create_function("sha256", 1, lambda text: sha256(text.encode()).hexdigest(), deterministic=True)
         # SQLite's own knows ASCII only.
         connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
 

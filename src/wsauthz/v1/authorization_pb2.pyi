@@ -75,7 +75,9 @@ class CheckRequest(_message.Message):
     at_least_revision: _builtins.str
     """A revision from any answer of this API. The server waits for it up to the deadline of the call, at most 10 seconds, and
     never answers from an older state. Every read of every service has this field. Empty: answer from the state at hand.
-    UNAVAILABLE: the revision did not arrive in time. FAILED_PRECONDITION (REVISION_UNKNOWN): this database does not have it.
+    UNAVAILABLE: the revision did not arrive in time. FAILED_PRECONDITION (REVISION_UNKNOWN): the history of this database does
+    not have it, because it is of another database or of writes that a restore has lost, or it is not kept any more: a revision
+    is kept for 24 hours after it was the newest one. Read from the state at hand then.
     RESOURCE_EXHAUSTED: 1,000 requests wait already. A page token is good with any value of this field.
     """
     include_trace: _builtins.bool
@@ -120,7 +122,9 @@ class CheckResponse(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     decision: Global___Decision.ValueType
     revision: _builtins.str
-    """The state of the data this was decided on: "<epoch>.<n>"."""
+    """The state of the data this was decided on, "<epoch>.<n>.<digest>"; without the digest for a write of a version that had
+    none. The digest tells it from a write that a restore has lost. Compare tokens for equality only.
+    """
     policy_version: _builtins.str
     """The version of the policy bundle this was decided by."""
     decision_id: _builtins.str

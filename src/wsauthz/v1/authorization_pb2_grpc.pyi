@@ -58,9 +58,9 @@ class AuthorizationServiceStub:
     sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
     answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
     from the last revision taken in, on this or any other server of the same database. It ends with
-    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
-    had or has lost (a restore): read everything anew, and watch from now on;
-    OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, of a state that this one never had or has
+    lost (a restore), or not kept any more (24 hours): read everything anew, and watch from now on;
+    OUT_OF_RANGE (REVISION_PRUNED) if the stream was so slow that what comes next is not kept any more; as above;
     RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
     RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
     UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
@@ -92,9 +92,9 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
     answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
     from the last revision taken in, on this or any other server of the same database. It ends with
-    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
-    had or has lost (a restore): read everything anew, and watch from now on;
-    OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, of a state that this one never had or has
+    lost (a restore), or not kept any more (24 hours): read everything anew, and watch from now on;
+    OUT_OF_RANGE (REVISION_PRUNED) if the stream was so slow that what comes next is not kept any more; as above;
     RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
     RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
     UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.
@@ -171,9 +171,9 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
         answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
         from the last revision taken in, on this or any other server of the same database. It ends with
-        FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, or of a state that this one never
-        had or has lost (a restore): read everything anew, and watch from now on;
-        OUT_OF_RANGE (REVISION_PRUNED) if what followed it is not kept any more: changes are kept for 24 hours; as above;
+        FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, of a state that this one never had or has
+        lost (a restore), or not kept any more (24 hours): read everything anew, and watch from now on;
+        OUT_OF_RANGE (REVISION_PRUNED) if the stream was so slow that what comes next is not kept any more; as above;
         RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
         RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) if the server has 100 streams already: try another one, or later;
         UNAVAILABLE if the server stops, or cannot answer from a state it trusts: resume.

@@ -76,7 +76,8 @@ class Stored:
         self.module_settings = rows(tables.module_settings)
         revision = rows(tables.revision)[0]
         self.revision: int = revision["value"]
-        self.token = f"{revision['epoch']}.{revision['value']}"
+        digest = f".{revision['history'][:8]}" if revision["value"] else ""
+        self.token = f"{revision['epoch']}.{revision['value']}{digest}"
 
     def live(self, kind: str) -> list[Any]:
         """Return the rows of a kind that are not deleted."""

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Table,
 )
 
-from wsauthz.store.tables.columns import id_text, instant, metadata, plain_text
+from wsauthz.store.tables.columns import id_text, instant, maybe_id, metadata, plain_text
 from wsauthz.store.types import Instant
 
 revision = Table(
@@ -27,10 +27,16 @@ revision = Table(
     Column("changes_pruned", BigInteger, nullable=False, server_default="0"),
     Column("audit_count", BigInteger, nullable=False, server_default="0"),
     plain_text("audit_head"),
+    plain_text("history"),
+    Column("history_value", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="revision_is_one_row"),
 )
-"""One row, whose lock every writing transaction holds: the order of revisions is the order of commits."""
+"""One row, whose lock every writing transaction holds: the order of revisions is the order of commits.
+
+``history`` is a hash that is chained at each revision, ``history_value`` the revision that it was chained at last: the
+version before leaves both as they are.
+"""
 
 changes = Table(
     "changes",
@@ -41,8 +47,10 @@ changes = Table(
     Column("values", JSON, nullable=False),
     # The clock of the process is good enough to tell what is a day old.
     Column("created_at", Instant, nullable=False, default=lambda: datetime.now(UTC)),
+    maybe_id("digest"),
     PrimaryKeyConstraint("revision", "ordinal"),
 )
+"""``digest`` is that of the revision; NULL: the version before has written it."""
 
 audit_entries = Table(
     "audit_entries",
