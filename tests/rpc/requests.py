@@ -184,6 +184,7 @@ def _said(tenant: Tenant) -> Mapping[str, Any]:
         "AddMemberByEmail.email": f"{tenant.guest}@example.com",
         "ListInvitations.email": None,
         **dict.fromkeys(("is_active", "email_verified"), True),
+        "users": [{"user_id": tenant.member, "name": "Any Name"}],
         **dict.fromkeys(("UpsertUser.email", "UpsertUser.email_verified", "source_version")),
         "kind": "USER_KIND_HUMAN",
         # texts

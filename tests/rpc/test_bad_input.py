@@ -107,12 +107,13 @@ class Outcome:
 
 
 def outcome(tenants: Tenants, slot: Slot, value: Any, tenant: Tenant) -> Outcome:
-    """Make the request with the value; an item that BatchCheck says an error of counts as refused."""
+    """Make the request with the value; an item of a batch that failed counts as refused."""
     actor = f"somebody-{next(_numbers)}" if slot.name in COUNTED else actor_of(slot.method, tenant)
     answer: Any = ask(tenants, slot.method, request_with(slot, value, tenant), actor)
     if isinstance(answer, Refusal):
         return Outcome(code=answer.code, reason=answer.reason, field=" ".join(answer.fields), message=answer.message)
-    for item in answer.answers if slot.method.name == "BatchCheck" else ():
+    items = {"BatchCheck": "answers", "BatchUpsertUsers": "results"}.get(slot.method.name)
+    for item in getattr(answer, items) if items else ():
         if item.error:
             field = item.error.partition(":")[0]
             return Outcome(code=grpc.StatusCode.INVALID_ARGUMENT, field=field, message=item.error)

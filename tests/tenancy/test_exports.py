@@ -19,10 +19,11 @@ from wsauthz.replica.writing import write
 from wsauthz.store import invitations, invite_codes
 from wsauthz.store import users as users_rows
 from wsauthz.store.database import Database
-from wsauthz.tenancy import accounts, joining, module_settings, subscriptions, switching, users, workspaces
+from wsauthz.tenancy import accounts, joining, module_settings, subscriptions, switching, workspaces
 from wsauthz.tenancy import invite_codes as invite_code_service
 from wsauthz.tenancy.exports import export_state
 from wsauthz.tenancy.imports import import_state
+from wsauthz.tenancy.mirroring import UserEvent, upsert
 from wsauthz.tenancy.transaction import Caller, Transaction
 
 EXAMPLES = POLICIES.parent / "examples"
@@ -138,7 +139,7 @@ def test_versions_of_users_survive_the_round_trip_those_of_deleted_accounts_too(
     dam: World, tmp_path: Path, sqlite_template: Path
 ) -> None:
     for user, version in (("ann", 2**63 - 1), ("bob", 0), ("gone", 7), ("none", None)):
-        dam.write("", users.upsert, user_id=user, source_version=version)
+        dam.write("", upsert, UserEvent(user_id=user, source_version=version))
     dam.write("gone", accounts.delete, user_id="gone")
     ids = ("ann", "bob", "gone", "none")
     expected = {"ann": 2**63 - 1, "bob": 0, "gone": 7}

@@ -5,7 +5,8 @@ import pytest
 from tests.tenancy.world import World, key
 from wsauthz.model.errors import MemberNotFound
 from wsauthz.model.places import State
-from wsauthz.tenancy import members, users, workspace_lists, workspace_states
+from wsauthz.tenancy import members, workspace_lists, workspace_states
+from wsauthz.tenancy.mirroring import UserEvent, upsert
 from wsauthz.tenancy.workspace_items import Item
 from wsauthz.tenancy.workspace_lists import Position, Switcher
 
@@ -216,7 +217,7 @@ def test_members_can_be_searched(dam: World) -> None:
         dam.user(user)
         dam.add("ann", workspace, user, "viewer")
     dam.update("ann", workspace, "cid", is_active=False)
-    dam.write("", users.upsert, user_id="bob", name="BöB")
+    dam.write("", upsert, UserEvent(user_id="bob", name="BöB"))
 
     def listed(**values: Any) -> list[str]:
         found, _ = dam.read("ann", members.list_, place=key(workspace), limit=10, **values)

@@ -19,7 +19,8 @@ from wsauthz.model.errors import (
 )
 from wsauthz.model.workspaces import Branding, WorkspaceSettings
 from wsauthz.store import invite_codes
-from wsauthz.tenancy import organizations, users, workspace_creation, workspace_states
+from wsauthz.tenancy import organizations, workspace_creation, workspace_states
+from wsauthz.tenancy.mirroring import UserEvent, upsert
 from wsauthz.tenancy.workspace_creation import NewOrganization
 
 BRANDED = WorkspaceSettings(branding=Branding(logo="https://cdn.example.com/logo.png", primary_color="#00AAff"))
@@ -126,7 +127,7 @@ def test_an_organization_that_may_not_be_created_is_refused(dam: World) -> None:
     with pytest.raises(Denied) as refused:  # everybody who is a known user may
         dam.write("stranger", workspace_creation.create, name="Team", new_organization=NewOrganization())
     assert refused.value.reason == "NOT_A_MEMBER"
-    dam.write("", users.upsert, user_id="stranger")
+    dam.write("", upsert, UserEvent(user_id="stranger"))
     dam.write("stranger", workspace_creation.create, name="Team", new_organization=NewOrganization())
 
 

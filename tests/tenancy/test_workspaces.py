@@ -9,7 +9,8 @@ from wsauthz.model.workspaces import Branding, Workspace
 from wsauthz.store import invite_codes
 from wsauthz.store import users as user_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import organizations, users, workspace_lists, workspace_states, workspaces
+from wsauthz.tenancy import organizations, workspace_lists, workspace_states, workspaces
+from wsauthz.tenancy.mirroring import UserEvent, upsert
 from wsauthz.tenancy.workspaces import BRANDING, FEATURES, View
 
 
@@ -217,7 +218,7 @@ def test_after_the_last_workspace_is_gone_the_next_is_the_first_again(dam: World
 
 
 def test_every_write_is_audited_with_the_actor(dam: World) -> None:
-    dam.write("", users.upsert, user_id="ann", name="Ann Secret", email="ann@secret.example")
+    dam.write("", upsert, UserEvent(user_id="ann", name="Ann Secret", email="ann@secret.example"))
     roof = dam.organization("ann", "Secret Roof")
     workspace = dam.workspace("ann", "Secret Name", description="Secret", organization_id=roof.id)
     update(dam, "ann", workspace, notes="Secret")

@@ -26,8 +26,9 @@ from wsauthz.store import memberships as membership_rows
 from wsauthz.store import subscriptions as subscription_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.store.database import Database
-from wsauthz.tenancy import memberships, organizations, users, workspace_creation, workspace_states
+from wsauthz.tenancy import memberships, organizations, workspace_creation, workspace_states
 from wsauthz.tenancy.enrolment import enrol
+from wsauthz.tenancy.mirroring import UserEvent, upsert
 from wsauthz.tenancy.transaction import Caller, Transaction
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class World:
     def user(self, user_id: str, *, verified: bool = True) -> str:
         """Make a user with a name and an address, and return the id."""
         address = f"{user_id}@example.com"
-        self.write("", users.upsert, user_id=user_id, name=user_id.title(), email=address, email_verified=verified)
+        self.write("", upsert, UserEvent(user_id=user_id, name=user_id.title(), email=address, email_verified=verified))
         return user_id
 
     def organization(self, owner: str, name: str = "Acme", **values: Any) -> Organization:

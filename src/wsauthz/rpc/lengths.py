@@ -17,6 +17,7 @@ _LIMITED_ELSEWHERE: Final = frozenset(
         "wsauthz.v1.ValidatePolicyRequest.files",
         "wsauthz.v1.UpdateModuleSettingsRequest.settings",
         "wsauthz.v1.BatchCheckRequest.items",
+        "wsauthz.v1.BatchUpsertUsersRequest.users",
     }
 )
 

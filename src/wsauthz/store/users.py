@@ -3,21 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, insert, select
 
 from wsauthz.model.users import User
 from wsauthz.store import rows
 from wsauthz.store.tables import user_versions, users
 
 
-def add(connection: Connection, user: User) -> None:
-    """Store a new user.
+def add(connection: Connection, *new: User) -> None:
+    """Store new users.
 
     Raises:
         EmailTaken: another one has the address. IdTaken: there is a user with the id.
 
     """
-    rows.add(connection, users, user)
+    if new:
+        connection.execute(insert(users), [rows.values_of(user) for user in new])
 
 
 def update(connection: Connection, user_id: str, values: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ from wsauthz.v1 import settings_pb2 as wsauthz_dot_v1_dot_settings__pb2
 from wsauthz.v1 import workspaces_pb2 as wsauthz_dot_v1_dot_workspaces__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wsauthz/v1/users.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ewsauthz/v1/authorization.proto\x1a\x18wsauthz/v1/options.proto\x1a\x19wsauthz/v1/settings.proto\x1a\x1bwsauthz/v1/workspaces.proto\"\xbc\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.wsauthz.v1.UserKind\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0e\x65mail_verified\x18\x05 \x01(\x08\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x11\n\timage_url\x18\x07 \x01(\t\x12!\n\x14\x64\x65\x66\x61ult_workspace_id\x18\x08 \x01(\tH\x01\x88\x01\x01\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_emailB\x17\n\x15_default_workspace_id\"\xc2\x02\n\x11UpsertUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.wsauthz.v1.UserKind\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x1b\n\x0e\x65mail_verified\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x11\n\x04name\x18\x06 \x01(\tH\x03\x88\x01\x01\x12\x16\n\timage_url\x18\x07 \x01(\tH\x04\x88\x01\x01\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1b\n\x0esource_version\x18\t \x01(\x03H\x05\x88\x01\x01\x42\x0c\n\n_is_activeB\x08\n\x06_emailB\x11\n\x0f_email_verifiedB\x07\n\x05_nameB\x0c\n\n_image_urlB\x11\n\x0f_source_version\"\x9c\x01\n\x12UpsertUserResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x13\n\x0bout_of_date\x18\x04 \x01(\x08\x12\x1b\n\x0esource_version\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_source_version\"<\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\t\"1\n\x0fGetUserResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\"f\n\x14UpdateProfileRequest\x12!\n\x14\x64\x65\x66\x61ult_workspace_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x02 \x01(\tB\x17\n\x15_default_workspace_id\"I\n\x15UpdateProfileResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\t\"p\n\x1eResolveCurrentWorkspaceRequest\x12\r\n\x05route\x18\x01 \x01(\t\x12\r\n\x05store\x18\x02 \x01(\t\x12\x15\n\rlocal_storage\x18\x03 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x04 \x01(\t\"d\n\x1fResolveCurrentWorkspaceResponse\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0e\x32\x1b.wsauthz.v1.WorkspaceSource\"B\n\x16SwitchWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x86\x02\n\x17SwitchWorkspaceResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\x12\x33\n\tworkspace\x18\x02 \x01(\x0b\x32 .wsauthz.v1.GetWorkspaceResponse\x12-\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0b\x32\x1d.wsauthz.v1.GetAccessResponse\x12\x39\n\x0csubscription\x18\x04 \x01(\x0b\x32#.wsauthz.v1.GetSubscriptionResponse\x12\x1a\n\x12subscription_error\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\";\n\x14\x44\x65leteAccountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x95\x01\n\x15\x44\x65leteAccountResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x12\x1d\n\x15\x64\x65leted_organizations\x18\x02 \x01(\x05\x12\x1a\n\x12\x64\x65leted_workspaces\x18\x03 \x01(\x05\x12\x1e\n\x16transferred_workspaces\x18\x04 \x01(\x05\x12\x10\n\x08revision\x18\x05 \x01(\t*Q\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSER_KIND_HUMAN\x10\x01\x12\x15\n\x11USER_KIND_SERVICE\x10\x02*\xc8\x01\n\x0fWorkspaceSource\x12 \n\x1cWORKSPACE_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16WORKSPACE_SOURCE_ROUTE\x10\x01\x12\x1a\n\x16WORKSPACE_SOURCE_STORE\x10\x02\x12\"\n\x1eWORKSPACE_SOURCE_LOCAL_STORAGE\x10\x03\x12\x1c\n\x18WORKSPACE_SOURCE_PROFILE\x10\x04\x12\x19\n\x15WORKSPACE_SOURCE_NONE\x10\x05\x32\x98\x05\n\x0bUserService\x12\\\n\nUpsertUser\x12\x1d.wsauthz.v1.UpsertUserRequest\x1a\x1e.wsauthz.v1.UpsertUserResponse\"\x0f\xaa\xbb\x18\x0b\n\tprovision\x12S\n\x07GetUser\x12\x1a.wsauthz.v1.GetUserRequest\x1a\x1b.wsauthz.v1.GetUserResponse\"\x0f\x90\x02\x01\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\x62\n\rUpdateProfile\x12 .wsauthz.v1.UpdateProfileRequest\x1a!.wsauthz.v1.UpdateProfileResponse\"\x0c\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\x83\x01\n\x17ResolveCurrentWorkspace\x12*.wsauthz.v1.ResolveCurrentWorkspaceRequest\x1a+.wsauthz.v1.ResolveCurrentWorkspaceResponse\"\x0f\x90\x02\x01\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\x87\x01\n\x0fSwitchWorkspace\x12\".wsauthz.v1.SwitchWorkspaceRequest\x1a#.wsauthz.v1.SwitchWorkspaceResponse\"+\xaa\xbb\x18\'\n\x06\x61\x63t-as\x12\tworkspace\x1a\x04view\"\x0cworkspace_id\x12\x62\n\rDeleteAccount\x12 .wsauthz.v1.DeleteAccountRequest\x1a!.wsauthz.v1.DeleteAccountResponse\"\x0c\xaa\xbb\x18\x08\n\x06\x61\x63t-asb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wsauthz/v1/users.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ewsauthz/v1/authorization.proto\x1a\x18wsauthz/v1/options.proto\x1a\x19wsauthz/v1/settings.proto\x1a\x1bwsauthz/v1/workspaces.proto\"\xbc\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.wsauthz.v1.UserKind\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0e\x65mail_verified\x18\x05 \x01(\x08\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x11\n\timage_url\x18\x07 \x01(\t\x12!\n\x14\x64\x65\x66\x61ult_workspace_id\x18\x08 \x01(\tH\x01\x88\x01\x01\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_emailB\x17\n\x15_default_workspace_id\"\xc2\x02\n\x11UpsertUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.wsauthz.v1.UserKind\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x1b\n\x0e\x65mail_verified\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x11\n\x04name\x18\x06 \x01(\tH\x03\x88\x01\x01\x12\x16\n\timage_url\x18\x07 \x01(\tH\x04\x88\x01\x01\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1b\n\x0esource_version\x18\t \x01(\x03H\x05\x88\x01\x01\x42\x0c\n\n_is_activeB\x08\n\x06_emailB\x11\n\x0f_email_verifiedB\x07\n\x05_nameB\x0c\n\n_image_urlB\x11\n\x0f_source_version\"\x9c\x01\n\x12UpsertUserResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x13\n\x0bout_of_date\x18\x04 \x01(\x08\x12\x1b\n\x0esource_version\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_source_version\"\xa6\x02\n\tUserEvent\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.wsauthz.v1.UserKind\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x1b\n\x0e\x65mail_verified\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x11\n\x04name\x18\x06 \x01(\tH\x03\x88\x01\x01\x12\x16\n\timage_url\x18\x07 \x01(\tH\x04\x88\x01\x01\x12\x1b\n\x0esource_version\x18\x08 \x01(\x03H\x05\x88\x01\x01\x42\x0c\n\n_is_activeB\x08\n\x06_emailB\x11\n\x0f_email_verifiedB\x07\n\x05_nameB\x0c\n\n_image_urlB\x11\n\x0f_source_version\"S\n\x17\x42\x61tchUpsertUsersRequest\x12$\n\x05users\x18\x01 \x03(\x0b\x32\x15.wsauthz.v1.UserEvent\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xa0\x01\n\x16\x42\x61tchUpsertUsersResult\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.wsauthz.v1.UserOutcome\x12\x1b\n\x0esource_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\tB\x11\n\x0f_source_version\"a\n\x18\x42\x61tchUpsertUsersResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".wsauthz.v1.BatchUpsertUsersResult\x12\x10\n\x08revision\x18\x02 \x01(\t\"<\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\t\"1\n\x0fGetUserResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\"f\n\x14UpdateProfileRequest\x12!\n\x14\x64\x65\x66\x61ult_workspace_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x02 \x01(\tB\x17\n\x15_default_workspace_id\"I\n\x15UpdateProfileResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\t\"p\n\x1eResolveCurrentWorkspaceRequest\x12\r\n\x05route\x18\x01 \x01(\t\x12\r\n\x05store\x18\x02 \x01(\t\x12\x15\n\rlocal_storage\x18\x03 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x04 \x01(\t\"d\n\x1fResolveCurrentWorkspaceResponse\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0e\x32\x1b.wsauthz.v1.WorkspaceSource\"B\n\x16SwitchWorkspaceRequest\x12\x14\n\x0cworkspace_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x86\x02\n\x17SwitchWorkspaceResponse\x12\x1e\n\x04user\x18\x01 \x01(\x0b\x32\x10.wsauthz.v1.User\x12\x33\n\tworkspace\x18\x02 \x01(\x0b\x32 .wsauthz.v1.GetWorkspaceResponse\x12-\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0b\x32\x1d.wsauthz.v1.GetAccessResponse\x12\x39\n\x0csubscription\x18\x04 \x01(\x0b\x32#.wsauthz.v1.GetSubscriptionResponse\x12\x1a\n\x12subscription_error\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\";\n\x14\x44\x65leteAccountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x95\x01\n\x15\x44\x65leteAccountResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x12\x1d\n\x15\x64\x65leted_organizations\x18\x02 \x01(\x05\x12\x1a\n\x12\x64\x65leted_workspaces\x18\x03 \x01(\x05\x12\x1e\n\x16transferred_workspaces\x18\x04 \x01(\x05\x12\x10\n\x08revision\x18\x05 \x01(\t*Q\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSER_KIND_HUMAN\x10\x01\x12\x15\n\x11USER_KIND_SERVICE\x10\x02*\xb2\x01\n\x0bUserOutcome\x12\x1c\n\x18USER_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14USER_OUTCOME_CREATED\x10\x01\x12\x18\n\x14USER_OUTCOME_CHANGED\x10\x02\x12\x1a\n\x16USER_OUTCOME_UNCHANGED\x10\x03\x12\x1c\n\x18USER_OUTCOME_OUT_OF_DATE\x10\x04\x12\x17\n\x13USER_OUTCOME_FAILED\x10\x05*\xc8\x01\n\x0fWorkspaceSource\x12 \n\x1cWORKSPACE_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16WORKSPACE_SOURCE_ROUTE\x10\x01\x12\x1a\n\x16WORKSPACE_SOURCE_STORE\x10\x02\x12\"\n\x1eWORKSPACE_SOURCE_LOCAL_STORAGE\x10\x03\x12\x1c\n\x18WORKSPACE_SOURCE_PROFILE\x10\x04\x12\x19\n\x15WORKSPACE_SOURCE_NONE\x10\x05\x32\x88\x06\n\x0bUserService\x12\\\n\nUpsertUser\x12\x1d.wsauthz.v1.UpsertUserRequest\x1a\x1e.wsauthz.v1.UpsertUserResponse\"\x0f\xaa\xbb\x18\x0b\n\tprovision\x12n\n\x10\x42\x61tchUpsertUsers\x12#.wsauthz.v1.BatchUpsertUsersRequest\x1a$.wsauthz.v1.BatchUpsertUsersResponse\"\x0f\xaa\xbb\x18\x0b\n\tprovision\x12S\n\x07GetUser\x12\x1a.wsauthz.v1.GetUserRequest\x1a\x1b.wsauthz.v1.GetUserResponse\"\x0f\x90\x02\x01\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\x62\n\rUpdateProfile\x12 .wsauthz.v1.UpdateProfileRequest\x1a!.wsauthz.v1.UpdateProfileResponse\"\x0c\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\x83\x01\n\x17ResolveCurrentWorkspace\x12*.wsauthz.v1.ResolveCurrentWorkspaceRequest\x1a+.wsauthz.v1.ResolveCurrentWorkspaceResponse\"\x0f\x90\x02\x01\xaa\xbb\x18\x08\n\x06\x61\x63t-as\x12\x87\x01\n\x0fSwitchWorkspace\x12\".wsauthz.v1.SwitchWorkspaceRequest\x1a#.wsauthz.v1.SwitchWorkspaceResponse\"+\xaa\xbb\x18\'\n\x06\x61\x63t-as\x12\tworkspace\x1a\x04view\"\x0cworkspace_id\x12\x62\n\rDeleteAccount\x12 .wsauthz.v1.DeleteAccountRequest\x1a!.wsauthz.v1.DeleteAccountResponse\"\x0c\xaa\xbb\x18\x08\n\x06\x61\x63t-asb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['UpsertUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['UpsertUser']._serialized_options = b'\252\273\030\013\n\tprovision'
+  _globals['_USERSERVICE'].methods_by_name['BatchUpsertUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['BatchUpsertUsers']._serialized_options = b'\252\273\030\013\n\tprovision'
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\252\273\030\010\n\006act-as'
   _globals['_USERSERVICE'].methods_by_name['UpdateProfile']._loaded_options = None
@@ -48,36 +50,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['SwitchWorkspace']._serialized_options = b'\252\273\030\'\n\006act-as\022\tworkspace\032\004view\"\014workspace_id'
   _globals['_USERSERVICE'].methods_by_name['DeleteAccount']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteAccount']._serialized_options = b'\252\273\030\010\n\006act-as'
-  _globals['_USERKIND']._serialized_start=2042
-  _globals['_USERKIND']._serialized_end=2123
-  _globals['_WORKSPACESOURCE']._serialized_start=2126
-  _globals['_WORKSPACESOURCE']._serialized_end=2326
+  _globals['_USERKIND']._serialized_start=2686
+  _globals['_USERKIND']._serialized_end=2767
+  _globals['_USEROUTCOME']._serialized_start=2770
+  _globals['_USEROUTCOME']._serialized_end=2948
+  _globals['_WORKSPACESOURCE']._serialized_start=2951
+  _globals['_WORKSPACESOURCE']._serialized_end=3151
   _globals['_USER']._serialized_start=186
   _globals['_USER']._serialized_end=502
   _globals['_UPSERTUSERREQUEST']._serialized_start=505
   _globals['_UPSERTUSERREQUEST']._serialized_end=827
   _globals['_UPSERTUSERRESPONSE']._serialized_start=830
   _globals['_UPSERTUSERRESPONSE']._serialized_end=986
-  _globals['_GETUSERREQUEST']._serialized_start=988
-  _globals['_GETUSERREQUEST']._serialized_end=1048
-  _globals['_GETUSERRESPONSE']._serialized_start=1050
-  _globals['_GETUSERRESPONSE']._serialized_end=1099
-  _globals['_UPDATEPROFILEREQUEST']._serialized_start=1101
-  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1203
-  _globals['_UPDATEPROFILERESPONSE']._serialized_start=1205
-  _globals['_UPDATEPROFILERESPONSE']._serialized_end=1278
-  _globals['_RESOLVECURRENTWORKSPACEREQUEST']._serialized_start=1280
-  _globals['_RESOLVECURRENTWORKSPACEREQUEST']._serialized_end=1392
-  _globals['_RESOLVECURRENTWORKSPACERESPONSE']._serialized_start=1394
-  _globals['_RESOLVECURRENTWORKSPACERESPONSE']._serialized_end=1494
-  _globals['_SWITCHWORKSPACEREQUEST']._serialized_start=1496
-  _globals['_SWITCHWORKSPACEREQUEST']._serialized_end=1562
-  _globals['_SWITCHWORKSPACERESPONSE']._serialized_start=1565
-  _globals['_SWITCHWORKSPACERESPONSE']._serialized_end=1827
-  _globals['_DELETEACCOUNTREQUEST']._serialized_start=1829
-  _globals['_DELETEACCOUNTREQUEST']._serialized_end=1888
-  _globals['_DELETEACCOUNTRESPONSE']._serialized_start=1891
-  _globals['_DELETEACCOUNTRESPONSE']._serialized_end=2040
-  _globals['_USERSERVICE']._serialized_start=2329
-  _globals['_USERSERVICE']._serialized_end=2993
+  _globals['_USEREVENT']._serialized_start=989
+  _globals['_USEREVENT']._serialized_end=1283
+  _globals['_BATCHUPSERTUSERSREQUEST']._serialized_start=1285
+  _globals['_BATCHUPSERTUSERSREQUEST']._serialized_end=1368
+  _globals['_BATCHUPSERTUSERSRESULT']._serialized_start=1371
+  _globals['_BATCHUPSERTUSERSRESULT']._serialized_end=1531
+  _globals['_BATCHUPSERTUSERSRESPONSE']._serialized_start=1533
+  _globals['_BATCHUPSERTUSERSRESPONSE']._serialized_end=1630
+  _globals['_GETUSERREQUEST']._serialized_start=1632
+  _globals['_GETUSERREQUEST']._serialized_end=1692
+  _globals['_GETUSERRESPONSE']._serialized_start=1694
+  _globals['_GETUSERRESPONSE']._serialized_end=1743
+  _globals['_UPDATEPROFILEREQUEST']._serialized_start=1745
+  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1847
+  _globals['_UPDATEPROFILERESPONSE']._serialized_start=1849
+  _globals['_UPDATEPROFILERESPONSE']._serialized_end=1922
+  _globals['_RESOLVECURRENTWORKSPACEREQUEST']._serialized_start=1924
+  _globals['_RESOLVECURRENTWORKSPACEREQUEST']._serialized_end=2036
+  _globals['_RESOLVECURRENTWORKSPACERESPONSE']._serialized_start=2038
+  _globals['_RESOLVECURRENTWORKSPACERESPONSE']._serialized_end=2138
+  _globals['_SWITCHWORKSPACEREQUEST']._serialized_start=2140
+  _globals['_SWITCHWORKSPACEREQUEST']._serialized_end=2206
+  _globals['_SWITCHWORKSPACERESPONSE']._serialized_start=2209
+  _globals['_SWITCHWORKSPACERESPONSE']._serialized_end=2471
+  _globals['_DELETEACCOUNTREQUEST']._serialized_start=2473
+  _globals['_DELETEACCOUNTREQUEST']._serialized_end=2532
+  _globals['_DELETEACCOUNTRESPONSE']._serialized_start=2535
+  _globals['_DELETEACCOUNTRESPONSE']._serialized_end=2684
+  _globals['_USERSERVICE']._serialized_start=3154
+  _globals['_USERSERVICE']._serialized_end=3930
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 Users, mirrored from the application."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from wsauthz.v1 import authorization_pb2 as _authorization_pb2
 from wsauthz.v1 import settings_pb2 as _settings_pb2
@@ -37,6 +39,31 @@ USER_KIND_UNSPECIFIED: UserKind.ValueType  # 0
 USER_KIND_HUMAN: UserKind.ValueType  # 1
 USER_KIND_SERVICE: UserKind.ValueType  # 2
 Global___UserKind: _TypeAlias = UserKind  # noqa: Y015
+
+class _UserOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UserOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USER_OUTCOME_UNSPECIFIED: _UserOutcome.ValueType  # 0
+    USER_OUTCOME_CREATED: _UserOutcome.ValueType  # 1
+    USER_OUTCOME_CHANGED: _UserOutcome.ValueType  # 2
+    USER_OUTCOME_UNCHANGED: _UserOutcome.ValueType  # 3
+    USER_OUTCOME_OUT_OF_DATE: _UserOutcome.ValueType  # 4
+    """The user has this source_version or a higher one already; nothing was changed."""
+    USER_OUTCOME_FAILED: _UserOutcome.ValueType  # 5
+
+class UserOutcome(_UserOutcome, metaclass=_UserOutcomeEnumTypeWrapper): ...
+
+USER_OUTCOME_UNSPECIFIED: UserOutcome.ValueType  # 0
+USER_OUTCOME_CREATED: UserOutcome.ValueType  # 1
+USER_OUTCOME_CHANGED: UserOutcome.ValueType  # 2
+USER_OUTCOME_UNCHANGED: UserOutcome.ValueType  # 3
+USER_OUTCOME_OUT_OF_DATE: UserOutcome.ValueType  # 4
+"""The user has this source_version or a higher one already; nothing was changed."""
+USER_OUTCOME_FAILED: UserOutcome.ValueType  # 5
+Global___UserOutcome: _TypeAlias = UserOutcome  # noqa: Y015
 
 class _WorkspaceSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -241,6 +268,158 @@ class UpsertUserResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source_version) -> _WhichOneofReturnType__source_version | None: ...
 
 Global___UpsertUserResponse: _TypeAlias = UpsertUserResponse  # noqa: Y015
+
+@_typing.final
+class UserEvent(_message.Message):
+    """The fields of UpsertUserRequest, with the same meaning and limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    IMAGE_URL_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    kind: Global___UserKind.ValueType
+    is_active: _builtins.bool
+    email: _builtins.str
+    email_verified: _builtins.bool
+    name: _builtins.str
+    image_url: _builtins.str
+    source_version: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        kind: Global___UserKind.ValueType = ...,
+        is_active: _builtins.bool | None = ...,
+        email: _builtins.str | None = ...,
+        email_verified: _builtins.bool | None = ...,
+        name: _builtins.str | None = ...,
+        image_url: _builtins.str | None = ...,
+        source_version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_email_verified", b"_email_verified", "_image_url", b"_image_url", "_is_active", b"_is_active", "_name", b"_name", "_source_version", b"_source_version", "email", b"email", "email_verified", b"email_verified", "image_url", b"image_url", "is_active", b"is_active", "name", b"name", "source_version", b"source_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_email_verified", b"_email_verified", "_image_url", b"_image_url", "_is_active", b"_is_active", "_name", b"_name", "_source_version", b"_source_version", "email", b"email", "email_verified", b"email_verified", "image_url", b"image_url", "is_active", b"is_active", "kind", b"kind", "name", b"name", "source_version", b"source_version", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
+    _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
+    _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
+    _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015
+    _WhichOneofReturnType__image_url: _TypeAlias = _typing.Literal["image_url"]  # noqa: Y015
+    _WhichOneofArgType__image_url: _TypeAlias = _typing.Literal["_image_url", b"_image_url"]  # noqa: Y015
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__source_version: _TypeAlias = _typing.Literal["source_version"]  # noqa: Y015
+    _WhichOneofArgType__source_version: _TypeAlias = _typing.Literal["_source_version", b"_source_version"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email_verified) -> _WhichOneofReturnType__email_verified | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__image_url) -> _WhichOneofReturnType__image_url | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source_version) -> _WhichOneofReturnType__source_version | None: ...
+
+Global___UserEvent: _TypeAlias = UserEvent  # noqa: Y015
+
+@_typing.final
+class BatchUpsertUsersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserEvent]:
+        """1 to 1,000. A user may be there several times. An address may pass from one user to another: the one that gives it
+        up comes first.
+        """
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[Global___UserEvent] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchUpsertUsersRequest: _TypeAlias = BatchUpsertUsersRequest  # noqa: Y015
+
+@_typing.final
+class BatchUpsertUsersResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    outcome: Global___UserOutcome.ValueType
+    source_version: _builtins.int
+    """The user's latest one; unset: none."""
+    reason: _builtins.str
+    """Why it failed: the reason and the sentence that UpsertUser would fail with, and the field at fault, where one is."""
+    error: _builtins.str
+    field: _builtins.str
+    def __init__(
+        self,
+        *,
+        outcome: Global___UserOutcome.ValueType = ...,
+        source_version: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+        error: _builtins.str = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_source_version", b"_source_version", "source_version", b"source_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_source_version", b"_source_version", "error", b"error", "field", b"field", "outcome", b"outcome", "reason", b"reason", "source_version", b"source_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__source_version: _TypeAlias = _typing.Literal["source_version"]  # noqa: Y015
+    _WhichOneofArgType__source_version: _TypeAlias = _typing.Literal["_source_version", b"_source_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source_version) -> _WhichOneofReturnType__source_version | None: ...
+
+Global___BatchUpsertUsersResult: _TypeAlias = BatchUpsertUsersResult  # noqa: Y015
+
+@_typing.final
+class BatchUpsertUsersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchUpsertUsersResult]:
+        """One for each user, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchUpsertUsersResult] | None = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchUpsertUsersResponse: _TypeAlias = BatchUpsertUsersResponse  # noqa: Y015
 
 @_typing.final
 class GetUserRequest(_message.Message):

@@ -39,6 +39,11 @@ class UserServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_users__pb2.UpsertUserRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_users__pb2.UpsertUserResponse.FromString,
                 _registered_method=True)
+        self.BatchUpsertUsers = channel.unary_unary(
+                '/wsauthz.v1.UserService/BatchUpsertUsers',
+                request_serializer=wsauthz_dot_v1_dot_users__pb2.BatchUpsertUsersRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_users__pb2.BatchUpsertUsersResponse.FromString,
+                _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/wsauthz.v1.UserService/GetUser',
                 request_serializer=wsauthz_dot_v1_dot_users__pb2.GetUserRequest.SerializeToString,
@@ -73,6 +78,14 @@ class UserServiceServicer:
         """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
         `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
         carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchUpsertUsers(self, request, context):
+        """Does the same for many users in one transaction, in their order. An item that is wrong or out of date fails alone,
+        and the others are carried out; repeating the call is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +145,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     request_deserializer=wsauthz_dot_v1_dot_users__pb2.UpsertUserRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_users__pb2.UpsertUserResponse.SerializeToString,
             ),
+            'BatchUpsertUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchUpsertUsers,
+                    request_deserializer=wsauthz_dot_v1_dot_users__pb2.BatchUpsertUsersRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_users__pb2.BatchUpsertUsersResponse.SerializeToString,
+            ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
                     request_deserializer=wsauthz_dot_v1_dot_users__pb2.GetUserRequest.FromString,
@@ -185,6 +203,33 @@ class UserService:
             '/wsauthz.v1.UserService/UpsertUser',
             wsauthz_dot_v1_dot_users__pb2.UpsertUserRequest.SerializeToString,
             wsauthz_dot_v1_dot_users__pb2.UpsertUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchUpsertUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.UserService/BatchUpsertUsers',
+            wsauthz_dot_v1_dot_users__pb2.BatchUpsertUsersRequest.SerializeToString,
+            wsauthz_dot_v1_dot_users__pb2.BatchUpsertUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

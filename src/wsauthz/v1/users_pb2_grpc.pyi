@@ -36,6 +36,10 @@ class UserServiceStub:
     `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
     carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
     """
+    BatchUpsertUsers: _grpc.UnaryUnaryMultiCallable[_users_pb2.BatchUpsertUsersRequest, _users_pb2.BatchUpsertUsersResponse]
+    """Does the same for many users in one transaction, in their order. An item that is wrong or out of date fails alone,
+    and the others are carried out; repeating the call is safe.
+    """
     GetUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]
     """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
     platform; else NOT_FOUND.
@@ -70,6 +74,10 @@ class UserServiceAsyncStub(UserServiceStub):
     """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
     `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
     carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
+    """
+    BatchUpsertUsers: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchUpsertUsersRequest, _users_pb2.BatchUpsertUsersResponse]  # type: ignore[assignment]
+    """Does the same for many users in one transaction, in their order. An item that is wrong or out of date fails alone,
+    and the others are carried out; repeating the call is safe.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]  # type: ignore[assignment]
     """Yourself, somebody with whom you share a place where you may list members, or anybody with user/view at the
@@ -108,6 +116,16 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates the user or changes the fields that are set. The application calls it whenever an account changes;
         `is_active = false` refuses the user everywhere, at once. No actor is needed. Events that may arrive late or twice
         carry a `source_version`; once a user has one, calls without it are SOURCE_VERSION_REQUIRED.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchUpsertUsers(
+        self,
+        request: _users_pb2.BatchUpsertUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_pb2.BatchUpsertUsersResponse, _abc.Awaitable[_users_pb2.BatchUpsertUsersResponse]]:
+        """Does the same for many users in one transaction, in their order. An item that is wrong or out of date fails alone,
+        and the others are carried out; repeating the call is safe.
         """
 
     @_abc_1.abstractmethod
