@@ -1,17 +1,24 @@
 """The schema of the database, and what is kept in it, as commands."""
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
 from wsauthz.cli import opening, options
 from wsauthz.cli.failures import Failed
 from wsauthz.model.places import PLATFORM
+from wsauthz.policy.bundle import read_bundle
 from wsauthz.replica import retention
+from wsauthz.rpc.methods import core_vocabulary
+from wsauthz.settings import Settings
 from wsauthz.store import audit, migrations, revisions
 from wsauthz.store.database import UnusableUrl
+from wsauthz.tenancy import platform
+from wsauthz.tenancy.row_checks import Call, check_rows
 from wsauthz.tenancy.transaction import AuditNote, audit_entry
 
 app = typer.Typer(name="db", rich_markup_mode=None, no_args_is_help=True)
@@ -63,18 +70,30 @@ def current(database: options.Database = None) -> None:
 
 
 @app.command()
-def check(database: options.Database = None) -> None:
+def check(
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Also list the rows that need a look, and what repairs them.")
+    ] = False,
+    database: options.Database = None,
+    policy: options.Policy = None,
+) -> None:
     """Tell whether this program can work with the database.
 
-    Exit status: 0 if so, 1 with what is in the way, 2 error.
+    With --rows it lists memberships of organizations that say more than those of their workspaces, members whom nobody
+    has mirrored, and rows that break a rule, each with the management calls that would repair it, as JSON and as a
+    command; of several calls one is enough. Nothing is changed.
+
+    Exit status: 0 if all is well, 1 with what is not, 2 error.
 
     \b
     Example:
       wsauthz db check
+      wsauthz db check --rows --policy policies/dam
     """
-    problems = _of(migrations.check, opening.settings(database).database_url)
+    using = opening.settings(database, policy)
+    problems = _of(migrations.check, using.database_url)
     print(*(problems or ["The database has the schema of this program."]), sep="\n")
-    if problems:
+    if problems or (rows and _print_findings(using)):
         raise typer.Exit(UNFIT)
 
 
@@ -115,6 +134,30 @@ def new_epoch(database: options.Database = None) -> None:
         note = AuditNote(target_kind="database", target_id=before.epoch, place=PLATFORM, **epochs)
         audit.append(connection, [audit_entry(by, note, revisions.database_time(connection))], None)
     print(f"The epoch is {after.epoch}, it was {before.epoch}. Revision tokens of the earlier epoch are rejected.")
+
+
+def _print_findings(using: Settings) -> int:
+    """Print every row that needs a look, and return how many those are."""
+    count = 0
+    with opening.bundle_at(using.policy):
+        catalog = read_bundle(using.policy, core_vocabulary()).catalog
+    with opening.opened(using.database_url) as opened, opened.read() as connection:
+        operators = [each.user_id for each in platform.members(connection) if each.role == catalog.operator_role]
+        operator = operators[0] if operators else "OPERATOR"
+        for finding in check_rows(connection, catalog, revisions.database_time(connection)):
+            count += 1
+            print(finding.text)
+            for call in finding.calls:
+                _print_call(call, operator if call.actor is None else call.actor)
+    print(f"{count:,} rows need a look. Nothing was changed." if count else "No row needs a look.")
+    return count
+
+
+def _print_call(call: Call, actor: str) -> None:
+    request = json.dumps(call.request, ensure_ascii=False)
+    print(f"  {json.dumps({'method': call.method, 'request': call.request}, ensure_ascii=False)}")
+    words = ["wsauthz", "call", call.method, request, *(["--actor", actor] if actor else [])]
+    print(f"  {shlex.join(words)}")
 
 
 def _of(ask: Callable[[str], T], url: str) -> T:

@@ -194,6 +194,18 @@ def latest_removals(connection: Connection) -> Iterator[Membership]:
         yield from rows.stream(connection, Membership, last.order_by(had.c[place], had.c.user_id))
 
 
+def memberships_by_user(connection: Connection) -> Iterator[Membership]:
+    """Yield all memberships, removed ones as well, by user and id."""
+    every = select(memberships).order_by(memberships.c.user_id, memberships.c.id)
+    yield from rows.stream(connection, Membership, every)
+
+
+def organizations_of_workspaces(connection: Connection) -> dict[str, str | None]:
+    """Return the organization of every workspace, be it deleted, by the workspace's id."""
+    columns = (workspaces.c.id, workspaces.c.organization_id)
+    return {row.id: row.organization_id for row in connection.execute(select(*columns))}
+
+
 def live_subscriptions(connection: Connection) -> Iterator[Subscription]:
     """Yield the subscriptions of all live workspaces, by workspace."""
     of_live = select(subscriptions).join(workspaces, workspaces.c.id == subscriptions.c.workspace_id)
