@@ -46,7 +46,8 @@ from wsauthz.rpc.workspace_states import WorkspaceStateService
 from wsauthz.rpc.workspaces import WorkspaceService
 from wsauthz.rpc.wrapper import Wrapper
 from wsauthz.settings import Settings
-from wsauthz.store import poolers, revisions, schema
+from wsauthz.store import audit, poolers, revisions, schema
+from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import Database
 from wsauthz.store.scheduler import NoScheduler, PgCron
 from wsauthz.transport import choice
@@ -76,7 +77,12 @@ class Server:
             poolers.check(self.database)
         scheduler = PgCron(self.metrics) if settings.scheduler == "pg_cron" else NoScheduler()
         self.replica = Replica(
-            self.database, self.policy, self.metrics, scheduler, stale_seconds=settings.stale_seconds
+            self.database,
+            self.policy,
+            self.metrics,
+            scheduler,
+            stale_seconds=settings.stale_seconds,
+            audit_keys=AuditKeys(settings.audit_keys),
         )
         self._policy_files = PolicyFiles(settings.policy, last_read, self.replica.reload_policy)
         self._follower = Follower(self.replica, settings.poll_seconds)
@@ -100,11 +106,14 @@ class Server:
         """Load the facts, follow the database and the bundle directory, and serve.
 
         Raises:
-            OSError: the address is in use. Unavailable: the database does not answer.
+            OSError: the address is in use. Unavailable: the database does not answer. AuditKeyMissing: it needs a key
+            that the settings lack.
 
         """
         began = time.monotonic()
         self.replica.load()
+        with self.database.read(patience=5.0) as connection:
+            audit.check_keys(connection, self.replica.audit_keys)
         self._follower.start()
         self._retention.start()
         await self._wrapper.auditor.start()
@@ -196,7 +205,7 @@ class Server:
             InvitationService(pages, metrics, attempts),
             JoiningService(metrics, attempts),
             PolicyService(replica, metrics),
-            AuditService(self.database, pages),
+            AuditService(replica, pages),
         )
         registry: Any = server
         health_pb2_grpc.add_HealthServicer_to_server(self.health, registry)

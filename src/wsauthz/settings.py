@@ -5,11 +5,14 @@ import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
 _LARGEST_PORT: Final = 65_535
+_SHORTEST_KEY: Final = 32
+_SECRETS: Final = frozenset({"WSAUTHZ_AUDIT_KEY"})
+"""Settings that can also be read from a file, which ``<NAME>_FILE`` names."""
 _CHOICES: Final = {
     "transport": ("grpcio", "native"),
     "database_pooler": ("none", "transaction"),
@@ -63,6 +66,11 @@ class Settings:
     """How long running calls may take after SIGTERM."""
     reflection: bool = False
     """Serve gRPC server reflection."""
+    audit_key: str = field(default="", repr=False)
+    """Key that audit entries are signed with, at least 32 characters, such as `openssl rand -hex 32` prints.
+
+    Empty: the key in the database, which anybody has who can read it. ``new,old`` while it is replaced: the first one
+    signs, all verify. ``WSAUTHZ_AUDIT_KEY_FILE`` names a file that holds it."""
     scheduler: str = "none"
     """Who runs the schedules of workspaces: ``none`` (the application reads them), or ``pg_cron`` of the database."""
     log_level: str = "info"
@@ -79,20 +87,21 @@ class Settings:
         environment = os.environ if environment is None else environment
         problems: list[str] = []
         values: dict[str, object] = {}
-        known = {f"WSAUTHZ_{field.name.upper()}": field for field in fields(cls)}
+        known = {f"WSAUTHZ_{each.name.upper()}": each for each in fields(cls)}
         problems += [
             f"{name} is no setting of wsauthz; known are {', '.join(sorted(known))}"
             for name in sorted(environment)
-            if name.startswith("WSAUTHZ_") and name not in known and not name.startswith("WSAUTHZ_TEST_")
+            if name.startswith("WSAUTHZ_")
+            and name not in {*known, *(f"{secret}_FILE" for secret in _SECRETS)}
+            and not name.startswith("WSAUTHZ_TEST_")
         ]
-        for name, field in known.items():
-            value = given.get(field.name)
-            if value is None and name in environment:
-                value = environment[name]
-            if value is None:
-                continue
+        for name, setting in known.items():
             try:
-                values[field.name] = _parse(str(value), field.default)
+                value = given.get(setting.name)
+                if value is None:
+                    value = _given(environment, name)
+                if value is not None:
+                    values[setting.name] = _parse(str(value), setting.default)
             except ValueError as error:
                 problems.append(f"{name}: {error}")
         settings = cls(**values)  # type: ignore[arg-type]  # parsed by the type of each default
@@ -100,6 +109,11 @@ class Settings:
         if problems:
             raise SettingsRefused(problems)
         return settings
+
+    @property
+    def audit_keys(self) -> tuple[str, ...]:
+        """The keys that audit entries are signed with; the first one signs, all verify."""
+        return tuple(key.strip() for key in self.audit_key.split(",")) if self.audit_key else ()
 
     def _problems(self) -> list[str]:
         problems = []
@@ -145,6 +159,8 @@ class Settings:
                 for name, value in _OF_POSTGRESQL.items()
                 if getattr(self, name) == value
             ]
+        if any(len(key) < _SHORTEST_KEY or not key.isprintable() or " " in key for key in self.audit_keys):
+            problems.append(f"WSAUTHZ_AUDIT_KEY: each key must have at least {_SHORTEST_KEY} characters without spaces")
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
         return problems
@@ -165,6 +181,25 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _given(environment: Mapping[str, str], name: str) -> str | None:
+    """Return what the environment says of a setting; None: nothing.
+
+    Raises:
+        ValueError: it is given twice, or the file that holds it cannot be read.
+
+    """
+    path = environment.get(f"{name}_FILE") if name in _SECRETS else None
+    if path is None:
+        return environment.get(name)
+    if name in environment:
+        raise ValueError(f"give either this or {name}_FILE")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise ValueError(f"cannot read {path}: {reason}") from None
 
 
 def _parse(text: str, default: object) -> object:

@@ -55,7 +55,9 @@ def edit(database: Database, statement: Any) -> None:
 
 
 def test_an_empty_audit_verifies(database: Database) -> None:
-    assert verify(database) == Verification(head=Head(count=0, mac=""), problem="", reached=0)
+    assert verify(database) == Verification(
+        head=Head(count=0, mac=""), problem="", reached=0, own=0, unverifiable=0, unknown_keys=()
+    )
 
 
 def test_what_was_appended_verifies_and_has_its_revision(written: Database) -> None:

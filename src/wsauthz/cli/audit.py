@@ -7,6 +7,7 @@ import typer
 from wsauthz.cli import opening, options
 from wsauthz.cli.failures import Failed
 from wsauthz.store import audit_verification
+from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.audit_verification import Head
 from wsauthz.tenancy import audits
 
@@ -53,7 +54,8 @@ def verify(heads: Heads = None, database: options.Database = None) -> None:
     """Verify every entry, and that published heads are in the chain.
 
     Prints what that proves and what it does not. Takes about two minutes for each million entries and changes nothing.
-    Exit status: 0 if all is as it was written, 1 if not, 2 error.
+    Keys come from WSAUTHZ_AUDIT_KEY. Exit status: 0 if every entry is as it was written, 1 if not or if its key is
+    missing, 2 error.
 
     \b
     Example:
@@ -61,12 +63,14 @@ def verify(heads: Heads = None, database: options.Database = None) -> None:
       wsauthz audit verify --head "$(cat head.txt)"
     """
     published = [_parsed(text) for text in heads or ()]
-    with opening.opened(opening.settings(database).database_url) as opened:
-        found = audit_verification.verify(opened.read, published)
+    using = opening.settings(database)
+    with opening.opened(using.database_url) as opened:
+        found = audit_verification.verify(opened.read, published, AuditKeys(using.audit_keys))
     print(f"head: {found.head.token}")
     print(*audits.promises(found), sep="\n")
     if found.problem:
         print(f"Problem: {found.problem}.")
+    if not found.is_good:
         raise typer.Exit(BROKEN)
 
 

@@ -16,6 +16,7 @@ from wsauthz.replica import retention
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
 from wsauthz.store import audit, migrations, revisions
+from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import UnusableUrl
 from wsauthz.tenancy import platform
 from wsauthz.tenancy.row_checks import Call, check_rows
@@ -127,12 +128,14 @@ def new_epoch(database: options.Database = None) -> None:
       wsauthz db new-epoch
     """
     by = opening.caller("db/new-epoch")
-    with opening.opened(opening.settings(database).database_url) as opened, opened.write() as connection:
+    using = opening.settings(database)
+    with opening.opened(using.database_url) as opened, opened.write() as connection:
         before = revisions.current(connection)
         after = revisions.new_epoch(connection)
         epochs = {"before": {"epoch": before.epoch}, "after": {"epoch": after.epoch}}
         note = AuditNote(target_kind="database", target_id=before.epoch, place=PLATFORM, **epochs)
-        audit.append(connection, [audit_entry(by, note, revisions.database_time(connection))], None)
+        entry = audit_entry(by, note, revisions.database_time(connection))
+        audit.append(connection, [entry], None, keys=AuditKeys(using.audit_keys))
     print(f"The epoch is {after.epoch}, it was {before.epoch}. Revision tokens of the earlier epoch are rejected.")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from wsauthz.model.errors import Refused, Unavailable
+from wsauthz.model.errors import AuditKeyMissing, Refused, Unavailable
 from wsauthz.settings import SettingsRefused
 
 _MOST: Final = 100
@@ -22,6 +22,8 @@ def sentences(error: Exception) -> list[str] | None:
     found: list[str] | None = None
     if isinstance(error, SettingsRefused):
         found = error.problems
+    elif isinstance(error, AuditKeyMissing):
+        found = [str(error)]
     elif isinstance(error, Unavailable):
         found = ["The database does not answer: it cannot be reached, or somebody else keeps it locked."]
     elif isinstance(error, OSError) and error.strerror:

@@ -19,6 +19,7 @@ from wsauthz.replica.replica import Replica
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
 from wsauthz.store import schema
+from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import Database, UnusableUrl
 from wsauthz.tenancy.transaction import Caller
 
@@ -91,7 +92,7 @@ def loaded(using: Settings) -> Iterator[Replica]:
     with bundle_at(using.policy):
         policy = CurrentPolicy(using.policy, core_vocabulary())
     with opened(using.database_url) as database:
-        replica = Replica(database, policy, Metrics())
+        replica = Replica(database, policy, Metrics(), audit_keys=AuditKeys(using.audit_keys))
         replica.load()
         warn_of_roles(policy.bundle, replica.facts, database.name)
         yield replica

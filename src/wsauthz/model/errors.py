@@ -25,6 +25,7 @@ Refused
 │   └── TooManyStreams  ConsumerTooSlow
 ├── RevisionPruned
 └── Unavailable
+    └── AuditKeyMissing
 """
 
 from datetime import datetime
@@ -579,3 +580,12 @@ class Unavailable(Refused):
         super().__init__(sentence)
         self.cause = cause
         """What is wrong, for those who run the server; callers do not get it."""
+
+
+class AuditKeyMissing(Unavailable):
+    """The audit is signed with a key from outside the database that this process does not have: it must not write."""
+
+    reason = "AUDIT_KEY_MISSING"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"The audit is signed with the key {key_id}, which this process lacks; see WSAUTHZ_AUDIT_KEY")

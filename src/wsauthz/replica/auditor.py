@@ -11,13 +11,15 @@ from functools import partial
 from typing import Final
 
 from wsauthz.model.errors import Unavailable
+from wsauthz.model.places import PLATFORM
 from wsauthz.model.targets import Target
 from wsauthz.policy.bundle import Bundle
 from wsauthz.replica import background, policy_audit
 from wsauthz.replica.rejections import Rejections
 from wsauthz.replica.replica import Replica
-from wsauthz.store import audit
+from wsauthz.store import audit, revisions
 from wsauthz.store.audit import AuditEntry
+from wsauthz.store.audit_keys import OWN
 from wsauthz.store.database import Connection
 from wsauthz.store.policies import AuditedPolicy
 from wsauthz.tenancy.transaction import AuditNote, Caller, audit_entry
@@ -41,6 +43,7 @@ class Auditor:
         self._replica = replica
         self._rejections = Rejections()
         self._policies: deque[tuple[AuditedPolicy, Caller]] = deque()
+        self._is_key_pending = False
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -63,10 +66,11 @@ class Auditor:
 
     @property
     def _is_pending(self) -> bool:
-        return bool(self._policies or self._rejections.pending)
+        return bool(self._is_key_pending or self._policies or self._rejections.pending)
 
     async def start(self) -> None:
-        """Record the bundle in force, at once if the database takes it, and from then on what is recorded."""
+        """Record key and bundle in force, at once if the database takes them, and from then on what is recorded."""
+        self._is_key_pending = True
         self.policy_changed(self._replica.policy.bundle, policy_audit.BY_FILES)
         await self._write()
         self._task = background.keep_running("audit", self._run, self._stopping.is_set)
@@ -80,7 +84,8 @@ class Auditor:
         self._rejections.close_windows(all_of_them=True)
         until = time.monotonic() + _STOP_SECONDS
         while self._is_pending and time.monotonic() < until:
-            await self._write()
+            if not await self._write():
+                await asyncio.sleep(_PAUSE_SECONDS)
         for entry in self._rejections.pending:
             _log_lost(entry)
 
@@ -95,6 +100,9 @@ class Auditor:
     async def _write(self) -> bool:
         """Write what has waited longest and return whether it is stored; a failure is logged once."""
         try:
+            if self._is_key_pending:
+                await self._store(self._record_key)
+                self._is_key_pending = False
             await (self._write_policy() if self._policies else self._write_attempts())
         except Unavailable:
             if not self._is_failing:
@@ -109,7 +117,7 @@ class Auditor:
     async def _write_policy(self) -> None:
         policy, by = self._policies[0]
         try:
-            await self._store(partial(policy_audit.record, policy=policy, by=by))
+            await self._store(partial(policy_audit.record, policy=policy, by=by, keys=self._replica.audit_keys))
         except Unavailable:
             raise  # it is tried again
         except Exception:  # noqa: BLE001 - logged, and later changes are recorded all the same
@@ -120,7 +128,7 @@ class Auditor:
         pending = self._rejections.pending
         entries = pending[: self._most]
         try:
-            await self._store(partial(audit.append, entries=entries, at=None))
+            await self._store(partial(audit.append, entries=entries, at=None, keys=self._replica.audit_keys))
         except Unavailable:
             raise  # they are tried again
         except Exception:  # noqa: BLE001 - logged as soon as it is clear which entry it is about
@@ -132,6 +140,19 @@ class Auditor:
             _log_lost(entries[0])
         del pending[: len(entries)]
         self._most = _MOST_AT_ONCE
+
+    def _record_key(self, connection: Connection) -> None:
+        """Audit that entries are signed with another key from now on; the entry is the first one with it."""
+        keys, end = self._replica.audit_keys, audit.end_of(connection)
+        key_id, _ = keys.signing(end)
+        before = end.key_ids[-1] if end.key_ids else OWN
+        if key_id != before:
+            target = AuditNote(
+                target_kind="audit_key", target_id=key_id, place=PLATFORM, before={"key": before}, after={"key": key_id}
+            )
+            by = Caller(caller="server", actor="", method="audit/key")
+            now = revisions.database_time(connection)
+            audit.append(connection, [audit_entry(by, target, now)], None, end=end, keys=keys)
 
     async def _store(self, work: Callable[[Connection], object]) -> None:
         def write() -> None:

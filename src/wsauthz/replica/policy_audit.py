@@ -7,6 +7,7 @@ from typing import Any, Final
 from wsauthz.model.places import PLATFORM
 from wsauthz.policy.bundle import Bundle
 from wsauthz.store import audit, policies, revisions
+from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import Connection
 from wsauthz.store.policies import AuditedPolicy
 from wsauthz.tenancy.transaction import AuditNote, Caller, audit_entry
@@ -18,7 +19,7 @@ RULES_PER_ENTRY: Final = 100
 _DIGEST_LENGTH: Final = 12
 
 
-def record(connection: Connection, policy: AuditedPolicy, by: Caller) -> bool:
+def record(connection: Connection, policy: AuditedPolicy, by: Caller, keys: AuditKeys) -> bool:
     """Audit that a policy is in force now, and return whether that was new; it makes no revision."""
     end = audit.end_of(connection)  # from here on no other server compares
     before = policies.find(connection)
@@ -29,7 +30,7 @@ def record(connection: Connection, policy: AuditedPolicy, by: Caller) -> bool:
         AuditNote(target_kind="policy", target_id=policy.version, place=PLATFORM, before=old, after=new)
         for old, new in _differences(before, policy)
     ]
-    audit.append(connection, [audit_entry(by, note, time) for note in notes], None, end=end)
+    audit.append(connection, [audit_entry(by, note, time) for note in notes], None, end=end, keys=keys)
     policies.put(connection, policy)
     return True
 

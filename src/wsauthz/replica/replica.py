@@ -30,6 +30,8 @@ from wsauthz.replica.policy_audit import BY_FILES
 from wsauthz.replica.population import population
 from wsauthz.replica.watchers import Watchers
 from wsauthz.store import revisions, snapshot
+from wsauthz.store.audit import NO_KEYS
+from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import Connection, Database
 from wsauthz.store.revisions import Change, Mark, Revision, parse_token
 from wsauthz.store.scheduler import NoScheduler, Scheduler
@@ -59,11 +61,13 @@ class Replica:
         scheduler: Scheduler | None = None,
         *,
         stale_seconds: float = math.inf,
+        audit_keys: AuditKeys = NO_KEYS,
     ) -> None:
         """Prepare an empty replica; it answers until ``stale_seconds`` after it was last known to hold everything."""
         self.database = database
         self.policy = policy
         self.metrics = metrics
+        self.audit_keys = audit_keys
         self.scheduler = scheduler or NoScheduler()
         """What writing transactions tell of schedules."""
         self.facts = Facts()

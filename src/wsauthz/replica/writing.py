@@ -128,7 +128,7 @@ def _transact(replica: Replica, by: Caller, work: Callable[[Transaction], T]) ->
             tx.changes = [revisions.RELOAD]
         mark = revisions.record(connection, revision, tx.changes)
         entries = [audit_entry(by, note, now) for note in tx.notes]
-        audit.append(connection, entries, revision, end=revision.audit_end)
+        audit.append(connection, entries, revision, end=revision.audit_end, keys=replica.audit_keys)
         replica.committing = revision.notice
     return tx, answer, mark
 

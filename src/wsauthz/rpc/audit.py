@@ -4,6 +4,7 @@ from typing import Final
 
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.places import PLATFORM
+from wsauthz.replica.replica import Replica
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message
 from wsauthz.rpc.long_calls import CarryOn
@@ -11,7 +12,6 @@ from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.rpc.running import long_read
 from wsauthz.store import audit_verification
 from wsauthz.store.audit_verification import Head, parse_head
-from wsauthz.store.database import Database
 from wsauthz.tenancy import audits
 from wsauthz.tenancy.transaction import Caller, Reading
 from wsauthz.v1 import audit_pb2 as pb
@@ -22,8 +22,8 @@ _MOST_HEADS: Final = 100
 class AuditService:
     """Lists and verifies the audit."""
 
-    def __init__(self, database: Database, pages: Pages) -> None:
-        self.database = database
+    def __init__(self, replica: Replica, pages: Pages) -> None:
+        self.replica = replica
         self.pages = pages
 
     def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, reading: Reading) -> pb.ListAuditEntriesResponse:
@@ -40,9 +40,15 @@ class AuditService:
     @long_read
     def VerifyAudit(self, request: pb.VerifyAuditRequest, by: Caller, carry_on: CarryOn) -> pb.VerifyAuditResponse:  # noqa: ARG002 - uniform
         """Check the whole chain."""
-        found = audit_verification.verify(self.database.read, _published(request), advance=lambda _: carry_on())
+        found = audit_verification.verify(
+            self.replica.database.read, _published(request), self.replica.audit_keys, advance=lambda _: carry_on()
+        )
         return pb.VerifyAuditResponse(
-            count=found.head.count, head=found.head.mac, problem=found.problem, promises=audits.promises(found)
+            count=found.head.count,
+            head=found.head.mac,
+            problem=found.problem,
+            promises=audits.promises(found),
+            unverifiable=found.unverifiable,
         )
 
 

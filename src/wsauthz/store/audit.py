@@ -1,7 +1,7 @@
 """Who did what, written in the transaction that does it, as a chain that shows when somebody edits it.
 
-Each entry carries a MAC, with the installation's secret, of itself and of the entry before. Number and MAC of the last
-one are kept in the revision row. ``audit_verification`` recomputes the chain.
+Each entry carries a MAC of itself and of the entry before, with a key from outside (``audit_keys``) or with the one in
+the database. Number and MAC of the last one are kept in the revision row. ``audit_verification`` recomputes the chain.
 """
 
 import hashlib
@@ -17,11 +17,13 @@ from sqlalchemy import Connection, insert, select, update
 
 from wsauthz.model.places import PlaceKey
 from wsauthz.store import audit_rows, rows
+from wsauthz.store.audit_keys import OWN, AuditKeys
 from wsauthz.store.audit_rows import Unreadable
-from wsauthz.store.revisions import AuditEnd, Revision
+from wsauthz.store.revisions import AuditEnd, Revision, audit_end
 from wsauthz.store.tables import audit_entries, revision
 
-_LAST: Final = select(revision.c.audit_count, revision.c.audit_head, revision.c.secret)
+_LAST: Final = select(revision.c.audit_count, revision.c.audit_head, revision.c.audit_keys, revision.c.secret)
+NO_KEYS: Final = AuditKeys()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class ListedEntry(AuditEntry):
 
     number: int
     """Counts from 1 without a gap."""
+    key_id: str = ""
+    """Which key it is signed with; empty: the one in the database."""
     problem: str = ""
     """Which part of the entry cannot be read, because somebody has spoiled it; the rest of it is blank then."""
 
@@ -63,28 +67,51 @@ class ListedEntry(AuditEntry):
 
 
 def append(
-    connection: Connection, entries: Sequence[AuditEntry], at: Revision | None, *, end: AuditEnd | None = None
+    connection: Connection,
+    entries: Sequence[AuditEntry],
+    at: Revision | None,
+    *,
+    end: AuditEnd | None = None,
+    keys: AuditKeys = NO_KEYS,
 ) -> None:
     """Write entries down, in order, in the transaction of what they speak of; None: it changed nothing.
 
     ``end`` is where the chain ends, if that is known since the transaction took its revision.
+
+    Raises:
+        AuditKeyMissing: see ``AuditKeys.signing``.
+
     """
     at_end = end or end_of(connection)
     head = at_end.head
+    key_id, secret = keys.signing(at_end)
     written = []
     for number, entry in enumerate(entries, at_end.count + 1):
         row = {"number": number, "revision": None if at is None else at.value, **rows.values_of(entry)}
-        head = mac_of(at_end.secret, head, row)
+        row["key_id"] = key_id
+        head = mac_of(secret, head, row)
         written.append({**row, "mac": head})
     if written:
         connection.execute(insert(audit_entries), written)
-        connection.execute(update(revision), {"audit_count": written[-1]["number"], "audit_head": head})
+        now: dict[str, Any] = {"audit_count": written[-1]["number"], "audit_head": head}
+        if key_id not in (OWN, *at_end.key_ids):
+            now["audit_keys"] = ",".join((*at_end.key_ids, key_id))
+        connection.execute(update(revision), now)
+
+
+def check_keys(connection: Connection, keys: AuditKeys) -> None:
+    """Return if the next entry can be signed.
+
+    Raises:
+        AuditKeyMissing: see ``AuditKeys.signing``.
+
+    """
+    keys.signing(audit_end(connection.execute(_LAST).one()))
 
 
 def end_of(connection: Connection) -> AuditEnd:
     """Return where the chain ends, and keep others from continuing it until the transaction ends."""
-    last = connection.execute(_LAST.with_for_update()).one()
-    return AuditEnd(count=last.audit_count, head=last.audit_head, secret=bytes.fromhex(last.secret))
+    return audit_end(connection.execute(_LAST.with_for_update()).one())
 
 
 def in_place(connection: Connection, place: PlaceKey, *, before: int | None, limit: int) -> list[ListedEntry]:
@@ -107,7 +134,7 @@ def _listed(row: Mapping[str, Any], place: PlaceKey) -> ListedEntry:
 
 
 _SIGNED: Final = ("number", "revision", *(field.name for field in fields(AuditEntry)))
-_LISTED: Final = ("number", *(field.name for field in fields(AuditEntry)))
+_LISTED: Final = ("number", "key_id", *(field.name for field in fields(AuditEntry)))
 _BLANK: Final[Mapping[str, Any]] = {
     "created_at": datetime.fromtimestamp(0, UTC),
     **dict.fromkeys(("caller", "actor", "method", "target_kind", "target_id", "refusal", "request_id"), ""),
@@ -118,7 +145,10 @@ _BLANK: Final[Mapping[str, Any]] = {
 
 def mac_of(secret: bytes, head: str, row: Mapping[str, Any]) -> str:
     """Return the MAC of an entry, by its columns, that follows the one with the MAC ``head``."""
-    text = json.dumps([head, {name: row[name] for name in _SIGNED}], sort_keys=True, default=_plain)
+    signed = {name: row[name] for name in _SIGNED}
+    if row["key_id"]:  # entries under the database's own key are signed as they were before there were others
+        signed["key_id"] = row["key_id"]
+    text = json.dumps([head, signed], sort_keys=True, default=_plain)
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 
 

@@ -3,6 +3,7 @@
 import hmac
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from wsauthz.store import audit_rows
-from wsauthz.store.audit import mac_of
+from wsauthz.store.audit import NO_KEYS, mac_of
+from wsauthz.store.audit_keys import OWN, AuditKeys
 from wsauthz.store.audit_rows import Unreadable
 from wsauthz.store.tables import audit_entries, revision
 
@@ -44,6 +46,17 @@ class Verification:
     problem: str
     reached: int
     """The count of the last published head that is in the chain; 0: none was given."""
+    own: int
+    """Entries that are signed with the key in the database."""
+    unverifiable: int
+    """Entries that are signed with other keys than those that were given."""
+    unknown_keys: tuple[str, ...]
+    """The ids of those keys."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every entry was verified and none is missing."""
+        return not (self.problem or self.unverifiable)
 
 
 def parse_head(token: str) -> Head:
@@ -68,6 +81,7 @@ def head(connection: Connection) -> Head:
 def verify(
     read: Callable[[], AbstractContextManager[Connection]],
     published: Sequence[Head] = (),
+    keys: AuditKeys = NO_KEYS,
     *,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Verification:
@@ -75,7 +89,7 @@ def verify(
 
     ``advance`` is called with the number of entries after every few of them; what it raises ends the verification.
     """
-    chain = _Chain(published)
+    chain = _Chain(published, keys)
     while True:
         with read() as connection:
             last = connection.execute(_LAST).one()
@@ -102,9 +116,13 @@ def verify(
 class _Chain:
     """The entries that were verified so far."""
 
-    def __init__(self, published: Sequence[Head]) -> None:
+    def __init__(self, published: Sequence[Head], keys: AuditKeys) -> None:
         self.count = 0
         self.mac = ""
+        self._keys = keys
+        self._used = {OWN: 0}
+        """Keys in the order of their first use, and the last entry that is signed with each."""
+        self._by_key: Counter[str] = Counter()
         self._published = {head.count: head.mac for head in published}
         self._last_published = max(self._published, default=0)
 
@@ -122,20 +140,35 @@ class _Chain:
             entry = audit_rows.values(row)
         except Unreadable as unreadable:
             return f"entry {number} is not as it was written: {unreadable}"
-        if entry["number"] > number:
-            return f"entry {number} is missing"
-        if entry["number"] < number:
-            return f"the number {entry['number']} is not one that servers write"
-        mac = mac_of(secret, self.mac, entry)
-        if not hmac.compare_digest(mac.encode(), entry["mac"].encode()):
+        key_id, mac = entry["key_id"], entry["mac"]
+        if misplaced := self._misplaced(entry["number"], key_id):
+            return misplaced
+        key = self._keys.find(key_id, secret)
+        if key is not None and not hmac.compare_digest(mac_of(key, self.mac, entry).encode(), mac.encode()):
             return f"entry {number} is not as it was written"
         if self._published.get(number, mac) != mac:
             return f"entry {number} is not the one whose head was published"
         self.count, self.mac = number, mac
+        self._used[key_id] = number
+        self._by_key[key_id] += 1
+        return ""
+
+    def _misplaced(self, found: int, key_id: str) -> str:
+        """Return why an entry with this number and key cannot be the next one; empty: it can."""
+        number = self.count + 1
+        if found > number:
+            return f"entry {number} is missing"
+        if found < number:
+            return f"the number {found} is not one that servers write"
+        if key_id in self._used and key_id != next(reversed(self._used)):
+            last = self._used[key_id]
+            return f"entry {number} is signed with {_named(key_id)}, which was replaced after entry {last}"
         return ""
 
     def missing(self) -> str:
-        """Return what published heads say of entries after the last one; empty: nothing."""
+        """Return what the end of the chain lacks; empty: nothing."""
+        if self.count and self._keys.ids and len(self._used) == 1:
+            return "no entry is signed with a key from outside, though there is one"
         if self._last_published > self.count:
             return f"{self._last_published} entries were published, {self.count} are here: the end was cut off"
         return ""
@@ -143,4 +176,16 @@ class _Chain:
     def result(self, problem: str) -> Verification:
         """Return what was found, with the problem of the next entry."""
         reached = max((count for count in self._published if count <= self.count), default=0)
-        return Verification(head=Head(count=self.count, mac=self.mac), problem=problem, reached=reached)
+        unknown = tuple(key_id for key_id in self._by_key if key_id not in (OWN, *self._keys.ids))
+        return Verification(
+            head=Head(count=self.count, mac=self.mac),
+            problem=problem,
+            reached=reached,
+            own=self._by_key[OWN],
+            unverifiable=sum(self._by_key[key_id] for key_id in unknown),
+            unknown_keys=unknown,
+        )
+
+
+def _named(key_id: str) -> str:
+    return f"the key {key_id}" if key_id else "the key in the database"

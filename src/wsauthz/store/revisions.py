@@ -35,7 +35,7 @@ _STATE: Final = (
     revision.c.history_value,
 )
 _CURRENT: Final = select(*_STATE)
-_AUDIT: Final = (revision.c.audit_count, revision.c.audit_head, revision.c.secret)
+_AUDIT: Final = (revision.c.audit_count, revision.c.audit_head, revision.c.audit_keys, revision.c.secret)
 _ADVANCE: Final = (
     update(revision).values(value=revision.c.value + 1, history_value=revision.c.value + 1).returning(*_STATE, *_AUDIT)
 )
@@ -72,11 +72,14 @@ _BATCH: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEnd:
-    """Where the chain of audit entries ends, and the secret it is continued with."""
+    """Where the chain of audit entries ends, and the keys it was signed with."""
 
     count: int
     head: str
+    key_ids: tuple[str, ...]
+    """Keys from outside the database that were used, in the order of their first use."""
     secret: bytes = field(repr=False)
+    """The key in the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +173,17 @@ def advance(connection: Connection) -> tuple[Revision, datetime]:
     else:
         row = connection.execute(_ADVANCE_AND_TELL, nonce).one()
         now = row.clock.astimezone(UTC)
-    end = AuditEnd(count=row.audit_count, head=row.audit_head, secret=bytes.fromhex(row.secret))
-    return _revision(row, end), now
+    return _revision(row, audit_end(row)), now
+
+
+def audit_end(row: Any) -> AuditEnd:
+    """Return where the chain of audit entries ends, by the columns of the revision row."""
+    return AuditEnd(
+        count=row.audit_count,
+        head=row.audit_head,
+        key_ids=tuple(row.audit_keys.split(",")) if row.audit_keys else (),
+        secret=bytes.fromhex(row.secret),
+    )
 
 
 def database_time(connection: Connection) -> datetime:

@@ -16,19 +16,31 @@ def list_(reading: Reading, *, place: PlaceKey, before: int | None, limit: int) 
     return found[:limit], len(found) > limit
 
 
-def promises(verification: Verification) -> list[str]:
+def promises(found: Verification) -> list[str]:
     """Return what a verification proves and what it does not, a sentence each."""
-    count, reached = verification.head.count, verification.reached
-    found = []
-    if count:
-        found.append(f"Entries 1 to {count} are as they were written, and none of them is missing.")
-        found.append("Anybody who can read the database has the key of these entries and could have made them.")
-    if reached:
-        found.append(f"Entries 1 to {reached} are those whose head was published.")
-    if reached < count or not count:
-        found.append(
-            "Anybody who can write the database could have removed the newest entries"
-            + (f" after entry {reached}" if reached else "")
-            + ": compare with a published head."
+    count, reached = found.head.count, found.reached
+    said = []
+    if count > found.unverifiable:
+        which = f"Entries 1 to {count}"
+        if found.unverifiable:
+            which = f"{count - found.unverifiable} of the entries 1 to {count}"
+        said.append(f"{which} are as they were written, and none of them is missing.")
+    if found.unverifiable:
+        names = ", ".join(found.unknown_keys)
+        said.append(
+            f"{found.unverifiable} entries are unverifiable: they are signed with keys that are missing ({names})."
         )
-    return found
+    if found.own:
+        said.append(
+            f"{found.own} entries are signed with the key in the database:"
+            " anybody who can read the database could have made them."
+        )
+    if reached:
+        said.append(f"Entries 1 to {reached} are those whose head was published.")
+    if reached < count or not count:
+        after = f" after entry {reached}" if reached else ""
+        said.append(
+            f"Anybody who can write the database could have removed the newest entries{after}:"
+            " compare with a published head."
+        )
+    return said

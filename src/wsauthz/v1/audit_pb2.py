@@ -28,7 +28,7 @@ from wsauthz.v1 import options_pb2 as wsauthz_dot_v1_dot_options__pb2
 from wsauthz.v1 import places_pb2 as wsauthz_dot_v1_dot_places__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wsauthz/v1/audit.proto\x12\nwsauthz.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\x1a\x17wsauthz/v1/places.proto\"\xde\x02\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x13\n\x0btarget_kind\x18\x06 \x01(\t\x12\x11\n\ttarget_id\x18\x07 \x01(\t\x12 \n\x05place\x18\x08 \x01(\x0b\x32\x11.wsauthz.v1.Place\x12\'\n\x06\x62\x65\x66ore\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07refusal\x18\x0b \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0c \x01(\x05\x12\x12\n\nrequest_id\x18\r \x01(\t\x12\x0f\n\x07problem\x18\x0e \x01(\t\"\x97\x01\n\x17ListAuditEntriesRequest\x12\x16\n\x0cworkspace_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0forganization_id\x18\x02 \x01(\tH\x00\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x05 \x01(\tB\x07\n\x05place\"\\\n\x18ListAuditEntriesResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.wsauthz.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x12VerifyAuditRequest\x12\x19\n\x11\x61t_least_revision\x18\x01 \x01(\t\x12\x17\n\x0fpublished_heads\x18\x02 \x03(\t\"U\n\x13VerifyAuditResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0c\n\x04head\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x10\n\x08promises\x18\x04 \x03(\t2\xad\x02\n\x0c\x41uditService\x12\xa2\x01\n\x10ListAuditEntries\x12#.wsauthz.v1.ListAuditEntriesRequest\x1a$.wsauthz.v1.ListAuditEntriesResponse\"C\x90\x02\x01\xaa\xbb\x18<\n\x06\x61\x63t-as\x12\x05\x61udit\x1a\x04view\"%workspace_id|organization_id|platform\x12x\n\x0bVerifyAudit\x12\x1e.wsauthz.v1.VerifyAuditRequest\x1a\x1f.wsauthz.v1.VerifyAuditResponse\"(\x90\x02\x01\xaa\xbb\x18!\n\x06\x61\x63t-as\x12\x05\x61udit\x1a\x06verify\"\x08platformb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wsauthz/v1/audit.proto\x12\nwsauthz.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\x1a\x17wsauthz/v1/places.proto\"\xee\x02\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x13\n\x0btarget_kind\x18\x06 \x01(\t\x12\x11\n\ttarget_id\x18\x07 \x01(\t\x12 \n\x05place\x18\x08 \x01(\x0b\x32\x11.wsauthz.v1.Place\x12\'\n\x06\x62\x65\x66ore\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07refusal\x18\x0b \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0c \x01(\x05\x12\x12\n\nrequest_id\x18\r \x01(\t\x12\x0f\n\x07problem\x18\x0e \x01(\t\x12\x0e\n\x06key_id\x18\x0f \x01(\t\"\x97\x01\n\x17ListAuditEntriesRequest\x12\x16\n\x0cworkspace_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0forganization_id\x18\x02 \x01(\tH\x00\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x05 \x01(\tB\x07\n\x05place\"\\\n\x18ListAuditEntriesResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.wsauthz.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x12VerifyAuditRequest\x12\x19\n\x11\x61t_least_revision\x18\x01 \x01(\t\x12\x17\n\x0fpublished_heads\x18\x02 \x03(\t\"k\n\x13VerifyAuditResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0c\n\x04head\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x10\n\x08promises\x18\x04 \x03(\t\x12\x14\n\x0cunverifiable\x18\x05 \x01(\x03\x32\xad\x02\n\x0c\x41uditService\x12\xa2\x01\n\x10ListAuditEntries\x12#.wsauthz.v1.ListAuditEntriesRequest\x1a$.wsauthz.v1.ListAuditEntriesResponse\"C\x90\x02\x01\xaa\xbb\x18<\n\x06\x61\x63t-as\x12\x05\x61udit\x1a\x04view\"%workspace_id|organization_id|platform\x12x\n\x0bVerifyAudit\x12\x1e.wsauthz.v1.VerifyAuditRequest\x1a\x1f.wsauthz.v1.VerifyAuditResponse\"(\x90\x02\x01\xaa\xbb\x18!\n\x06\x61\x63t-as\x12\x05\x61udit\x1a\x06verify\"\x08platformb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,15 +40,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['VerifyAudit']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['VerifyAudit']._serialized_options = b'\220\002\001\252\273\030!\n\006act-as\022\005audit\032\006verify\"\010platform'
   _globals['_AUDITENTRY']._serialized_start=153
-  _globals['_AUDITENTRY']._serialized_end=503
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=506
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=657
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=659
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=751
-  _globals['_VERIFYAUDITREQUEST']._serialized_start=753
-  _globals['_VERIFYAUDITREQUEST']._serialized_end=825
-  _globals['_VERIFYAUDITRESPONSE']._serialized_start=827
-  _globals['_VERIFYAUDITRESPONSE']._serialized_end=912
-  _globals['_AUDITSERVICE']._serialized_start=915
-  _globals['_AUDITSERVICE']._serialized_end=1216
+  _globals['_AUDITENTRY']._serialized_end=519
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=522
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=673
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=675
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=767
+  _globals['_VERIFYAUDITREQUEST']._serialized_start=769
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=841
+  _globals['_VERIFYAUDITRESPONSE']._serialized_start=843
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=950
+  _globals['_AUDITSERVICE']._serialized_start=953
+  _globals['_AUDITSERVICE']._serialized_end=1254
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,7 @@ class AuditEntry(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Counts from 1 without a gap."""
     caller: _builtins.str
@@ -63,6 +64,8 @@ class AuditEntry(_message.Message):
     """The caller's own name for the call (metadata x-request-id, at most 128 characters); unprintable ones are replaced."""
     problem: _builtins.str
     """Which part of the entry cannot be read because somebody has spoiled it; the rest of it is blank then. Empty: none."""
+    key_id: _builtins.str
+    """Which key from outside the database it is signed with; empty: the key in the database."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was done or attempted, by the database's clock."""
@@ -96,10 +99,11 @@ class AuditEntry(_message.Message):
         attempts: _builtins.int = ...,
         request_id: _builtins.str = ...,
         problem: _builtins.str = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "created_at", b"created_at", "place", b"place"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "attempts", b"attempts", "before", b"before", "caller", b"caller", "created_at", b"created_at", "method", b"method", "number", b"number", "place", b"place", "problem", b"problem", "refusal", b"refusal", "request_id", b"request_id", "target_id", b"target_id", "target_kind", b"target_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "attempts", b"attempts", "before", b"before", "caller", b"caller", "created_at", b"created_at", "key_id", b"key_id", "method", b"method", "number", b"number", "place", b"place", "problem", b"problem", "refusal", b"refusal", "request_id", b"request_id", "target_id", b"target_id", "target_kind", b"target_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,12 +203,17 @@ class VerifyAuditResponse(_message.Message):
     HEAD_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     PROMISES_FIELD_NUMBER: _builtins.int
+    UNVERIFIABLE_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """Entries that are as they were written, from the first on."""
+    """Entries that are as they were written, from the first on, the unverifiable ones included."""
     head: _builtins.str
     """The MAC of the last good one. "<count>.<head>" can be kept, and given to a later call as a published head."""
     problem: _builtins.str
     """What is wrong with the next one, or which published entries are missing; empty: nothing."""
+    unverifiable: _builtins.int
+    """The number of those entries that are signed with keys which this server does not have (WSAUTHZ_AUDIT_KEY); nothing is
+    known of them but that none is missing.
+    """
     @_builtins.property
     def promises(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the answer proves and what it does not, a sentence each."""
@@ -216,10 +225,11 @@ class VerifyAuditResponse(_message.Message):
         head: _builtins.str = ...,
         problem: _builtins.str = ...,
         promises: _abc.Iterable[_builtins.str] | None = ...,
+        unverifiable: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "head", b"head", "problem", b"problem", "promises", b"promises"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "head", b"head", "problem", b"problem", "promises", b"promises", "unverifiable", b"unverifiable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,6 +29,7 @@ revision = Table(
     plain_text("audit_head"),
     plain_text("history"),
     Column("history_value", BigInteger, nullable=False, server_default="0"),
+    plain_text("audit_keys"),
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="revision_is_one_row"),
 )
@@ -71,6 +72,7 @@ audit_entries = Table(
     Column("attempts", Integer, nullable=False, server_default="1"),
     plain_text("request_id"),
     plain_text("mac"),
+    plain_text("key_id"),
     PrimaryKeyConstraint("number"),
     Index("audit_entries_place", "place_kind", "place_id", "number"),
 )
