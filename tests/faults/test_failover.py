@@ -228,6 +228,12 @@ def test_a_restored_dump_is_noticed_and_nothing_of_the_lost_future_answered(
 
 
 @pytest.mark.faults
-def test_without_a_new_epoch_old_tokens_are_taken_for_new_ones(tmp_path: Path) -> None:
-    _, codes, allowed = restored(tmp_path, without="epoch")
+def test_without_a_new_epoch_old_tokens_are_known_by_their_digests(tmp_path: Path) -> None:
+    _, codes, _ = restored(tmp_path, without="epoch")
+    assert codes == ["FAILED_PRECONDITION"] * 4
+
+
+@pytest.mark.faults
+def test_without_a_new_epoch_and_digests_old_tokens_are_taken_for_new_ones(tmp_path: Path) -> None:
+    _, codes, allowed = restored(tmp_path, without="epoch,digests")
     assert set(codes) != {"FAILED_PRECONDITION"} or any(allowed)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, update
 
-from wsauthz.replica import following, replica, writing
+from wsauthz.replica import following, history, replica, writing
 from wsauthz.store import deadlines, invitations, invite_codes, postgresql, revisions, tables, workspaces
 from wsauthz.transport import grpcio, limits
 
@@ -129,6 +129,11 @@ def epoch() -> None:
     put(revisions, "renew_epoch", lambda *_: None)
 
 
+def digests() -> None:
+    """Take every revision that is old enough for one of this history."""
+    put(history.History, "knows", lambda held, named: named.value <= held.newest)
+
+
 def without_option(name: str) -> None:
     """Start the server without the limits of the transport whose names begin so."""
     kept = tuple(each for each in limits.OPTIONS if not each[0].startswith(name))
@@ -145,6 +150,7 @@ PROTECTIONS: Final[dict[str, Callable[[], None]]] = {
     "waiting": waiting,
     "standby": standby,
     "epoch": epoch,
+    "digests": digests,
     "cutting-off": cutting_off,
     "handshake": functools.partial(without_option, "grpc.server_handshake_timeout_ms"),
     "connections": functools.partial(without_option, "grpc.max_allowed_incoming_connections"),
