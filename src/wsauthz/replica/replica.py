@@ -21,6 +21,7 @@ from wsauthz.policy.current import CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.replica import restores
 from wsauthz.replica.arrivals import Arrivals
 from wsauthz.replica.clock import DatabaseClock
 from wsauthz.replica.hearing import Heard, hear, needs_reload
@@ -186,8 +187,7 @@ class Replica:
             if newest.epoch == have.epoch and (newest.value < have.value or not seen.may_be(there)):
                 # Other replicas may ask only when the new history is as long as the one they have.
                 _log.warning("the database was restored: a new epoch begins", extra={"lost": have.token})
-                with self.database.write() as connection:
-                    revisions.renew_epoch(connection, have, seen)
+                restores.renew(self.database, have, seen, self.audit_keys)
                 break
             if newest.epoch != have.epoch or needs_reload(changes, newest, have):
                 break

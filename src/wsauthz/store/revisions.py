@@ -245,8 +245,8 @@ def mark(connection: Connection, value: int) -> Mark:
     return Mark(value=value, made_at=made_at)
 
 
-def renew_epoch(connection: Connection, have: Revision, seen: Mark) -> None:
-    """Give a database that is not the one that was seen a new epoch, unless others have done so.
+def renew_epoch(connection: Connection, have: Revision, seen: Mark) -> bool:
+    """Give a database that is not the one that was seen a new epoch; False: others have done so.
 
     It went back behind ``have``, or has another history than that of ``seen``.
     """
@@ -255,7 +255,8 @@ def renew_epoch(connection: Connection, have: Revision, seen: Mark) -> None:
         there = _MADE_AT.where(changes.c.revision == seen.value, changes.c.created_at != seen.made_at)
         is_other = there.exists()
     went_back = (revision.c.epoch == have.epoch) & ((revision.c.value < have.value) | is_other)
-    connection.execute(update(revision).where(went_back).values(epoch=secrets.token_hex(_EPOCH_BYTES)))
+    renewed = update(revision).where(went_back).values(epoch=secrets.token_hex(_EPOCH_BYTES))
+    return connection.execute(renewed).rowcount > 0
 
 
 def new_epoch(connection: Connection) -> Revision:

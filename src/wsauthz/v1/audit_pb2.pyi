@@ -48,7 +48,9 @@ class AuditEntry(_message.Message):
     """
     actor: _builtins.str
     method: _builtins.str
-    """"Service/Method"; "import", "platform/grant", "platform/revoke"; "policy/load"."""
+    """"Service/Method"; of a command, "import", "platform/grant", "platform/revoke", "db/new-epoch"; of a server, "policy/load",
+    "audit/key", "database/restored".
+    """
     target_kind: _builtins.str
     """What it was done to: user, organization, workspace, membership, invitation ... For a rejected attempt, the user, the
     invitation or the place that the request names.
