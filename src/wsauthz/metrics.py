@@ -193,29 +193,31 @@ class Metrics(Collector):
 class Scrapes:
     """Answers scrapes over HTTP, in threads of its own."""
 
-    def __init__(self, listen: str, registry: CollectorRegistry) -> None:
-        """Listen on ``host:port`` from now on.
+    def __init__(self, addresses: Sequence[tuple[str, int]], registry: CollectorRegistry) -> None:
+        """Listen on every host and port from now on.
 
         Raises:
-            OSError: the address is in use.
+            OSError: an address is in use.
 
         """
-        host, _, port = listen.rpartition(":")
-        self._server, self._thread = start_http_server(int(port), host, registry)
-        self.port = self._server.server_port
+        self._servers = [start_http_server(port, host, registry) for host, port in addresses]
+        self.port = self._servers[0][0].server_port
 
     async def keep_answering(self) -> None:
-        """Return when the thread that accepts connections has ended; called again, it starts another one."""
-        if not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._server.serve_forever, name="scrapes", daemon=True)
-            self._thread.start()
-        while self._thread.is_alive():  # noqa: ASYNC110 - no event tells of the end of a thread
+        """Return when a thread that accepts connections has ended; called again, it starts another one."""
+        for number, (server, thread) in enumerate(self._servers):
+            if not thread.is_alive():
+                again = threading.Thread(target=server.serve_forever, name="scrapes", daemon=True)
+                again.start()
+                self._servers[number] = server, again
+        while all(thread.is_alive() for _, thread in self._servers):  # noqa: ASYNC110 - no event tells of the end of one
             await asyncio.sleep(_LOOK_SECONDS)
 
     def close(self) -> None:
         """Stop listening; blocks."""
-        self._server.shutdown()
-        self._server.server_close()
+        for server, _ in self._servers:
+            server.shutdown()
+            server.server_close()
 
 
 def _population(now: Population) -> Iterator[Metric]:

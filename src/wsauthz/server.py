@@ -6,7 +6,7 @@ import signal
 import time
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -50,9 +50,12 @@ from wsauthz.store import audit, poolers, revisions, schema
 from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import Database
 from wsauthz.store.scheduler import NoScheduler, PgCron
-from wsauthz.transport import choice
+from wsauthz.transport import addresses, choice
+from wsauthz.transport.addresses import Listening
 
 _log = logging.getLogger(__name__)
+
+METRICS_HINT: Final = "; see --metrics-listen"
 
 
 class Server:
@@ -63,10 +66,14 @@ class Server:
 
         Raises:
             BundleRefused: there is no valid bundle to start with. Unavailable: the database does not answer.
-            TransportMissing: the transport is not installed. PoolerFound: see ``poolers.check``.
+            TransportMissing: the transport is not installed. CannotListen: an address is in use. PoolerFound: see
+            ``poolers.check``.
 
         """
         choice.check_installed(settings.transport)
+        addresses.check(settings.listen)
+        if settings.metrics_listen:
+            addresses.tcp(settings.metrics_listen, METRICS_HINT)
         self.settings = settings
         self.metrics = Metrics()
         last_read = fingerprint(settings.policy)
@@ -99,6 +106,7 @@ class Server:
             write_share=settings.write_share,
         )
         self._server: grpc.aio.Server | None = None
+        self._listening: Listening | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._scrapes: Scrapes | None = None
 
@@ -106,8 +114,8 @@ class Server:
         """Load the facts, follow the database and the bundle directory, and serve.
 
         Raises:
-            OSError: the address is in use. Unavailable: the database does not answer. AuditKeyMissing: it needs a key
-            that the settings lack.
+            CannotListen: an address is in use, or cannot be used. Unavailable: the database does not answer.
+            AuditKeyMissing: it needs a key that the settings lack.
 
         """
         began = time.monotonic()
@@ -123,17 +131,13 @@ class Server:
         self._tasks.append(background.keep_running("policy_files", self._policy_files.follow))
         self._tasks.append(background.keep_running("policy_problems", partial(keep_logging, self.replica)))
         if self.settings.metrics_listen:
-            self._scrapes = Scrapes(self.settings.metrics_listen, self.metrics.registry)
+            metrics_at = addresses.tcp(self.settings.metrics_listen, METRICS_HINT)
+            self._scrapes = Scrapes(metrics_at, self.metrics.registry)
             self._tasks.append(background.keep_running("scrapes", self._scrapes.keep_answering))
         server = choice.make_server(self.settings.transport)
         self._register(server)
-        try:
-            port = server.add_insecure_port(self.settings.listen)
-        except RuntimeError:
-            message = f"cannot listen on {self.settings.listen}"
-            raise OSError(message) from None
-        host = self.settings.listen.rpartition(":")[0]
-        self.address = self.settings.listen if self.settings.listen.startswith("unix:") else f"{host}:{port}"
+        self._listening = addresses.listen(self.settings.listen, server.add_insecure_port)
+        self.address = self._listening.address
         await server.start()
         self._server = server
         self._tasks.append(background.keep_running("health", self.health.keep_looking))
@@ -168,6 +172,8 @@ class Server:
         self.replica.watchers.stop()  # streams would be waited for, and have no end of their own
         if self._server is not None:
             await self._server.stop(self.settings.drain_seconds)
+        if self._listening is not None:
+            self._listening.close()
         await background.stop(*self._tasks)
         await self._retention.stop()
         await self._follower.stop()

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ _LARGEST_PORT: Final = 65_535
 _SHORTEST_KEY: Final = 32
 _SECRETS: Final = frozenset({"WSAUTHZ_AUDIT_KEY"})
 """Settings that can also be read from a file, which ``<NAME>_FILE`` names."""
+_UNIX_SOCKET: Final = re.compile(r"unix:(?!//[^/])[^\0]*[^/\0]")
+"""``unix:path`` or ``unix:///path``."""
 _CHOICES: Final = {
     "transport": ("grpcio", "native"),
     "database_pooler": ("none", "transaction"),
@@ -117,8 +120,9 @@ class Settings:
 
     def _problems(self) -> list[str]:
         problems = []
-        is_local = self.listen.startswith("unix:") or is_loopback(self.listen)
-        if not (self.listen.startswith("unix:") or is_address(self.listen)):
+        is_unix = _UNIX_SOCKET.fullmatch(self.listen) is not None
+        is_local = is_unix or is_loopback(self.listen)
+        if not (is_unix or is_address(self.listen)):
             problems.append(
                 f"WSAUTHZ_LISTEN: {self.listen} is neither host:port, with a port up to 65535, nor unix:/path"
             )

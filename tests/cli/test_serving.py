@@ -54,22 +54,26 @@ def test_a_server_says_what_carries_its_calls(sqlite_url: str, bundles: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("transport", "at", "why"),
+    ("transport", "at", "hint"),
     [
         ("grpcio", ("{}", ""), ""),
         ("native", ("{}", ""), ""),
-        ("grpcio", ("127.0.0.1:0", "{}"), " for metrics: Address already in use; see --metrics-listen"),
+        ("grpcio", ("127.0.0.1:0", "{}"), "; see --metrics-listen"),
     ],
 )
-def test_an_address_in_use_is_a_sentence(
-    sqlite_url: str, bundles: Path, transport: str, at: tuple[str, str], why: str
+def test_an_address_in_use_is_a_sentence_before_a_database_is_made(
+    tmp_path: Path, bundles: Path, transport: str, at: tuple[str, str], hint: str
 ) -> None:
-    usual = ("--database", sqlite_url, "--policy", bundles / "dam", "--transport", transport)
+    usual = ("--database", f"sqlite:///{tmp_path / 'x.db'}", "--policy", bundles / "dam", "--transport", transport)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         listen, metrics_listen = (each.format(address) for each in at)
         refused = serve(*usual, "--listen", listen, "--metrics-listen", metrics_listen)
-    assert (refused.returncode, refused.stderr) == (2, f"cannot listen on {address}{why}\n")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"cannot listen on {address}: Address already in use{hint}\n",
+    )
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_the_thread_that_answers_scrapes_is_started_again(server: Serving) -> No
     scrapes = server.server._scrapes
     assert scrapes is not None
     before = metrics.background_ends["scrapes"]
-    scrapes._server.shutdown()  # as whatever ends its loop
+    scrapes._servers[0][0].shutdown()  # as whatever ends its loop
     until(lambda: metrics.background_ends["scrapes"] > before, "it was not counted")
     with urllib.request.urlopen(f"http://127.0.0.1:{scrapes.port}/metrics", timeout=10) as answer:
         assert answer.status == 200

@@ -81,12 +81,6 @@ def serve(
             uvloop.run(run(settings))
     except (TransportMissing, UnusableUrl, PoolerFound) as unusable:
         raise Failed(str(unusable)) from None
-    except OSError as error:
-        if error.strerror is None:
-            raise
-        raise Failed(
-            f"cannot listen on {settings.metrics_listen} for metrics: {error.strerror}; see --metrics-listen"
-        ) from None
 
 
 def _raise_open_files() -> None:

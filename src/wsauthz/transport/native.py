@@ -13,6 +13,7 @@ from typing import Any, Final
 from pygrpc_native import STREAM_CLOSED, STREAM_FULL
 from pygrpc_native.aio import Server
 
+from wsauthz.transport.addresses import CannotListen
 from wsauthz.transport.limits import NATIVE_OPTIONS
 
 FLUSH_SECONDS: Final = 0.1
@@ -34,9 +35,11 @@ class NativeServer(Server):
         """Listen there, and return the port.
 
         Raises:
-            RuntimeError: the address is in use, or is none.
+            RuntimeError: the address is in use, or is none. CannotListen: it listens on another one already.
 
         """
+        if self._front is not None:
+            raise CannotListen(address, "the native transport listens on one address, and this name has several")
         with _quiet():
             return super().add_insecure_port(address)
 
