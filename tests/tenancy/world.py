@@ -178,6 +178,7 @@ def _subscribe(tx: Transaction, workspace: Workspace, plan: str) -> None:
     )
     subscription_rows.add(tx.connection, subscription)
     tx.changed(changes.subscription(subscription))
+    tx.audit("subscription", workspace.id, key(workspace))
 
 
 def _plain(facts: Facts) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "lookup": "looking",
     "watch": "watch",
     "call": "call",
+    "users": "users",
     "import": "states",
     "export": "states",
     "demo": "demo",

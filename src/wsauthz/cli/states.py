@@ -2,17 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wsauthz.cli import opening, options, printing
 from wsauthz.cli.failures import Failed, listed
+from wsauthz.cli.progress import progress
 from wsauthz.cli.state_text import Form, replaced, state_form, write_state
 from wsauthz.model.memberships import Membership
 from wsauthz.policy.problems import Problem, StateRefused
@@ -24,8 +22,6 @@ from wsauthz.tenancy.imports import Imported, import_state
 
 app = typer.Typer(rich_markup_mode=None)
 
-_LONG: Final = 5_000
-"""Records from which on a progress bar is worth its line."""
 _MOST_LISTED: Final = 100
 """Memberships that an import adds by itself and that are printed one by one."""
 _STDIN: Final = "-"
@@ -112,7 +108,7 @@ def _read(file: str, form: Form) -> State:
         return read_state(content, "yaml", file=name)
     problems: list[Problem] = []
     lines = content.split("\n")
-    with _progress("Reading", len(lines)) as advance:
+    with progress("Reading", len(lines)) as advance:
         state = state_of(read_lines(_counted(lines, advance), problems, file=name), name)
     if problems:
         raise StateRefused(sorted(problems))
@@ -121,7 +117,7 @@ def _read(file: str, form: Form) -> State:
 
 def _import(replica: Replica, state: State, *, allow_platform: bool) -> Imported:
     """Import a state in one writing transaction; reports how far it is with long ones."""
-    with _progress("Writing", sum(map(len, state.records.values()))) as advance:
+    with progress("Writing", sum(map(len, state.records.values()))) as advance:
         work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
         return write(replica, opening.caller("import"), work).answer
 
@@ -131,19 +127,6 @@ def _counted(lines: list[str], advance: Callable[[int], None]) -> Iterator[str]:
         some = lines[start : start + 1_000]
         yield from some
         advance(len(some))
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told how many more are done; on a terminal a bar shows it, if there are many."""
-    console = Console(stderr=True)
-    if total < _LONG or not console.is_terminal:
-        yield lambda _: None
-        return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 def _report(imported: Imported) -> None:
