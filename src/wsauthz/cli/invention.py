@@ -84,7 +84,7 @@ def invent(catalog: Catalog, *, workspaces: int, users: int, seed: int) -> Itera
     yield from _subscriptions(world, trees)
     for place, size in zip(trees, _sizes(world, len(trees)), strict=True):
         yield from _members(world, place, size)
-    yield from _organization_members(world, roofs)
+    yield from _heads(world, roofs)
 
 
 def _users(world: _World) -> Iterator[Record]:
@@ -201,16 +201,14 @@ def _terms(world: _World, role: Role) -> Mapping[str, Any]:
     return values
 
 
-def _organization_members(world: _World, roofs: Sequence[str]) -> Iterator[Record]:
-    """Yield the members of organizations: those of their workspaces, and one who may do the most there."""
+def _heads(world: _World, roofs: Sequence[str]) -> Iterator[Record]:
+    """Yield the member of each organization who may do the most there; the import makes the others members."""
     catalog = world.catalog
     highest = max(_roles(catalog, "organization"), key=lambda role: (role.owner_like, role.rank), default=None)
     for roof in roofs:
         members = sorted(world.in_organizations.get(roof, ())) or [world.somebody()]
-        head = world.chance.choice(members)
-        for user in members:
-            role = highest.name if highest and user == head else catalog.default_organization_role
-            yield "membership", {"organization": roof, "user": user, "role": role}
+        role = highest.name if highest else catalog.default_organization_role
+        yield "membership", {"organization": roof, "user": world.chance.choice(members), "role": role}
 
 
 def _roles(catalog: Catalog, kind: PlaceKind) -> list[Role]:
