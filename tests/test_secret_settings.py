@@ -27,7 +27,7 @@ def test_a_secret_comes_from_the_environment_or_from_a_file(tmp_path: Path) -> N
         ({"WSAUTHZ_AUDIT_KEY": KEY + " x"}, "without spaces"),
         ({"WSAUTHZ_AUDIT_KEY": KEY, "WSAUTHZ_AUDIT_KEY_FILE": "x"}, "either this or WSAUTHZ_AUDIT_KEY_FILE"),
         ({"WSAUTHZ_AUDIT_KEY_FILE": "/nowhere/key"}, "cannot read /nowhere/key: No such file or directory"),
-        ({"WSAUTHZ_LISTEN_FILE": "x"}, "is no setting"),
+        ({"WSAUTHZ_LISTEN_FILE": "x"}, "is not a setting"),
     ],
 )
 def test_what_is_wrong_with_a_secret_is_said_without_it(environment: dict[str, str], problem: str) -> None:

@@ -5,8 +5,9 @@ import logging
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,10 @@ _CHOICES: Final = {
     "database_pooler": ("none", "transaction"),
     "scheduler": ("none", "pg_cron"),
 }
+_OF_KUBERNETES: Final = re.compile(
+    r"WSAUTHZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)\Z", re.ASCII
+)
+"""Variables that kubelet sets in every container for a Service whose name begins with ``wsauthz``."""
 _OF_POSTGRESQL: Final = {"database_pooler": "transaction", "scheduler": "pg_cron"}
 """Values that an SQLite database does not offer."""
 
@@ -91,13 +96,7 @@ class Settings:
         problems: list[str] = []
         values: dict[str, object] = {}
         known = {f"WSAUTHZ_{each.name.upper()}": each for each in fields(cls)}
-        problems += [
-            f"{name} is no setting of wsauthz; known are {', '.join(sorted(known))}"
-            for name in sorted(environment)
-            if name.startswith("WSAUTHZ_")
-            and name not in {*known, *(f"{secret}_FILE" for secret in _SECRETS)}
-            and not name.startswith("WSAUTHZ_TEST_")
-        ]
+        problems += _unknown(environment, [*known, *(f"{secret}_FILE" for secret in _SECRETS)])
         for name, setting in known.items():
             try:
                 value = given.get(setting.name)
@@ -168,6 +167,18 @@ class Settings:
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             problems.append("WSAUTHZ_LOG_LEVEL: must be debug, info, warning or error")
         return problems
+
+
+def _unknown(environment: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a problem for each variable that is not a setting: a mistyped one must not be ignored."""
+    problems = []
+    own = [name.removeprefix("WSAUTHZ_") for name in known]  # the prefix would make all of them look alike
+    for name in sorted(set(environment) - set(known)):
+        if name.startswith("WSAUTHZ_") and not name.startswith("WSAUTHZ_TEST_") and not _OF_KUBERNETES.match(name):
+            close = get_close_matches(name.removeprefix("WSAUTHZ_"), own, n=1)
+            guess = f"did you mean WSAUTHZ_{close[0]}?" if close else f"the settings are {', '.join(sorted(known))}"
+            problems.append(f"{name} is not a setting of wsauthz; {guess}")
+    return problems
 
 
 def is_address(text: str) -> bool:

@@ -112,6 +112,11 @@ def test_the_guard_of_modules_has_nothing_to_say_where_none_is_required(assets: 
     assert assets.route("eve", "w", "check-workspace-modules") == FORBIDDEN  # by the page itself
 
 
+@pytest.mark.req("REQ-115")
+def test_the_guard_of_modules_without_a_workspace_leads_to_the_start_page(assets: World) -> None:
+    assert assets.route("ann", "", "check-workspace-modules", module="dam") == Answer(302, "", "/")
+
+
 @pytest.mark.req("REQ-118", "REQ-119")
 def test_the_guard_of_suspension(assets: World) -> None:
     assert assets.route("ann", "unknown", "check-if-suspended") == Answer(302, "", "/")
@@ -130,7 +135,8 @@ def test_the_guards_run_in_their_order(assets: World) -> None:
 @pytest.mark.req("REQ-121", "REQ-122", "REQ-123", "REQ-124", "REQ-125", "REQ-140")
 def test_the_guard_of_the_page_that_creates_a_child(assets: World) -> None:
     guard = "can-create-childWorkspace"
-    assert assets.route("ann", "unknown", guard) == Answer(404, "Workspace not found", "")
+    for missing in ("unknown", "no id", ""):
+        assert assets.route("ann", missing, guard) == Answer(404, "Workspace not found", "")
     for subject in ("mia", "pam", "sam", "eve", "idle"):
         assert assets.route(subject, "w", guard) == FORBIDDEN
     for subject in ("ann", "ada"):
@@ -142,6 +148,8 @@ def test_the_guard_of_the_page_that_creates_a_child(assets: World) -> None:
 @pytest.mark.req("REQ-126")
 def test_the_guard_of_a_child(assets: World) -> None:
     guard = "can-access-child-workspace"
+    for missing in ("unknown", "no id", ""):
+        assert assets.route("ann", missing, guard, parent="w") == Answer(404, "Workspace not found", "")
     assert assets.route("cleo", "child", guard, parent="w") == LET_IN
     assert assets.route("ada", "child", guard, parent="w") == LET_IN
     assert assets.route("mia", "child", guard, parent="w") == FORBIDDEN

@@ -9,12 +9,13 @@ import pytest
 
 from tests.serving import BUNDLES, Serving, refusal
 from wsauthz.model import errors
+from wsauthz.rpc import lengths
 from wsauthz.rpc.access import MOST_GUARDS
 from wsauthz.settings import Settings, SettingsRefused
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import memberships_pb2, users_pb2, workspaces_pb2
 
-HUGE = "x" * 200_000
+HUGE = "x" * lengths.LONGEST
 
 
 @pytest.fixture(scope="module")

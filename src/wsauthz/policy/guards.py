@@ -47,7 +47,7 @@ def check_route(
     A guard fails with the first of its reasons that applies. A guard that names CHILD_WORKSPACES_NOT_ALLOWED asks
     workspace/create_child, the others workspace/view. A guard about modules passes where no module is required.
     A malformed id, or a workspace that is no child of ``parent_workspace_id`` where that is given, is
-    WORKSPACE_NOT_FOUND.
+    WORKSPACE_NOT_FOUND. However many guards are named, and however often, each action is decided once.
 
     Raises:
         UnknownGuard: the catalog has no such guard.
@@ -59,12 +59,15 @@ def check_route(
         if name not in catalog.guards:
             raise UnknownGuard(name)
     place = _place(facts, workspace_id, parent_workspace_id)
-    for name in names:
+    decided: dict[str, Decision] = {}
+    for name in dict.fromkeys(names):
         entries = catalog.guards[name]
         if not required_module and not _ABOUT_MODULES.isdisjoint(entries):
             continue
         action = "create_child" if Reason.CHILD_WORKSPACES_NOT_ALLOWED in entries else "view"
-        decision = _obstructed(facts, rules, now, subject, place, action, required_module)
+        decision = decided.get(action)
+        if decision is None:
+            decision = decided[action] = _obstructed(facts, rules, now, subject, place, action, required_module)
         for reason, answer in entries.items():
             if reason in decision.reasons:
                 return RouteDecision(_because(decision, reason, required_module), name, answer, action)

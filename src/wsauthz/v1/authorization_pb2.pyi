@@ -529,7 +529,7 @@ class CheckRouteRequest(_message.Message):
     @_builtins.property
     def guards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Guards of the catalog, in order. None: checkWorkspace, check-workspace-modules, check-if-suspended, those the
-        catalog has. An unknown one is INVALID_ARGUMENT.
+        catalog has. At most 100; one that is named again changes nothing. An unknown one is INVALID_ARGUMENT.
         """
 
     def __init__(
