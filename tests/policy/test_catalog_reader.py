@@ -257,3 +257,17 @@ def test_a_value_where_a_table_belongs_is_refused(text: str) -> None:
 )
 def test_no_damage_to_the_file_is_more_than_a_refusal(position: int, character: str, length: int) -> None:
     refusals(CATALOG[:position] + character + CATALOG[position + length :])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('title = "Operator"', 'title = "Oper\u200bator"', "roles.operator.title"),
+        ('title = "Art"', 'title = "A\u202ert"', "modules.art.title"),
+        ('"Hang pictures"', '"Hang\u2060pictures"', "permissions.can-hang"),
+        ('post = "Post"', 'post = "Po\ufeffst"', "providers.post"),
+    ],
+)
+def test_no_title_holds_an_invisible_character(old: str, new: str, where: str) -> None:
+    (problem,) = changed(old, new)
+    assert f"{where}: must not hold the character U+" in problem

@@ -416,3 +416,42 @@ def test_no_damage_to_a_file_is_more_than_a_refusal(position: int, text: str, le
     except StateRefused:
         return
     check(state, CATALOG, is_complete=True)
+
+
+_TEXTS = [
+    *(f"users: [{{id: a, {field}: {{}}}}]" for field in ("name", "image_url")),
+    "users: [{id: a, email: {}a@b.example}]",
+    "organizations: [{id: a, name: {}}]",
+    *(
+        f"workspaces: [{{id: a, {field}: {{}}}}]"
+        for field in ("name", "domain", "image_url", "website", "phone", "social_x", "social_github", "schedule")
+    ),
+    "workspaces: [{id: a, settings: {branding: {logo: {}}}}]",
+    "memberships: [{user: a, workspace: w, role: {}}]",
+    "invitations: [{id: i, workspace: w, email: {}a@b.example}]",
+    *(f"subscriptions: [{{workspace: w, {rest}}}]" for rest in ("plan: {}", "plan: a, plan_type: {}")),
+]
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u2060", "\u00ad", "\u202e", "\u2066", "\u3164"])
+@pytest.mark.parametrize("text", _TEXTS)
+def test_no_line_of_text_holds_an_invisible_character(text: str, hidden: str) -> None:
+    (refused,) = refusals(text.replace("{}", f"a{hidden}b"))
+    assert f"must not hold the character U+{ord(hidden):04X}" in refused
+
+
+def test_what_a_request_may_write_can_be_imported() -> None:
+    text = (
+        r"""
+workspaces:
+  - {id: a, description: "one\r\ntwo", notes: "so\u00adft", settings: {features: {1a: true, a.b: false}}}
+subscriptions: [{workspace: a, plan: """
+        + "p" * 100
+        + ", plan_type: "
+        + "t" * 64
+        + "}]"
+    )
+    state = read_state(text, "yaml")
+    (workspace,) = given_by(state, "workspace")
+    assert (workspace["description"], workspace["notes"]) == ("one\r\ntwo", "so\u00adft")
+    assert workspace["settings"]["features"] == {"1a": True, "a.b": False}
