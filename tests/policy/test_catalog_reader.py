@@ -187,6 +187,8 @@ def test_the_core_may_require_a_feature_in_a_bundle_without_plans() -> None:
         ('post = "Post"', '"Post" = "Post"', "providers.Post: is not 1 to 64 characters"),
         ('"organization"]\n\n[inv', '"code"]\n\n[inv', "joining.methods: 'code' is unknown"),
         ("lifetime_days = 3", "lifetime_days = 0", "invitations.lifetime_days: must be at least 1"),
+        ("lifetime_days = 3", "lifetime_days = 91", "invitations.lifetime_days: must be at most 90"),
+        ("lifetime_days = 3", "lifetime_days = 700", "invitations.lifetime_days: must be at most 90"),
         ("workspaces_per_owner = 5", "workspaces_per_owner = -5", "limits.workspaces_per_owner: must be at least 1"),
         ("workspaces_per_owner = 5", "workspace_per_owner = 5", "(did you mean workspaces_per_owner?)"),
         ('fails = "NOT_A_MEMBER"', 'fails = "NOT_MEMBER"', "guards.checkWorkspace[2].fails: 'NOT_MEMBER' is not a"),

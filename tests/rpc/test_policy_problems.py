@@ -165,6 +165,36 @@ def test_a_rule_about_one_object_of_the_core_is_reported(start: Start) -> None:
     server.client("owen").workspaces.DeleteWorkspace(workspaces_pb2.DeleteWorkspaceRequest(workspace_id="north"))
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            "g, role:member, perm:can-manage-users, *",
+            {"workspace 'member' add, update, remove", "organization 'member'"},
+        ),
+        ("p, role:viewer, *, member/*, remove, active, allow", {"workspace 'member' remove", "organization 'member'"}),
+        ("g4, role:member, role:admin", {"workspace 'member' add, update, remove", "organization 'member'"}),
+        ("p, role:member, workspace:north, member/*, remove, active, allow", set()),
+        ("p, role:admin, *, member/*, view, any, allow", set()),
+    ],
+)
+def test_a_role_that_joining_gives_and_that_manages_members_is_reported(
+    start: Start, row: str, expected: set[str]
+) -> None:
+    server = start(row)
+    problems = list(info(server).problems)
+    assert len(problems) == len(expected)
+    for words in map(str.split, expected):
+        place, role, *may = words
+        text = " ".join(may)
+        assert [
+            problem
+            for problem in problems
+            if f"catalog.toml: defaults.{place}: " in problem and f"gets {role}, which may {text}" in problem
+        ]
+    assert figures(server) == ({"broad_default": len(expected)} if expected else {})
+
+
 def test_of_very_many_problems_the_first_are_told(start: Start) -> None:
     server = start(*(f"p, role:viewer, workspace:x{number}, dam:asset/*, read, any, deny" for number in range(120)))
     problems = list(info(server).problems)

@@ -12,7 +12,7 @@ from wsauthz.cli.failures import Failed, listed
 from wsauthz.policy.bundle import Bundle as PolicyBundle
 from wsauthz.policy.bundle import BundleRefused, read_bundle
 from wsauthz.policy.bundle_directory import TESTS
-from wsauthz.policy.bundle_problems import core_objects, unknown_places, untested
+from wsauthz.policy.bundle_problems import broad_defaults, core_objects, unknown_places, untested
 from wsauthz.policy.current import load
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
@@ -76,7 +76,7 @@ def validate(
     if database is not None:
         facts = _facts(database, found)
         problems += [] if allow_unknown_places else unknown_places(found.rules.table, facts.places)
-    if warnings := list(core_objects(found)):
+    if warnings := [*core_objects(found), *broad_defaults(found)]:
         print(f"{directory}:", *listed(warnings), sep="\n", file=sys.stderr)
     tests = "1 test" if count == 1 else f"{count:,} tests"
     if problems:

@@ -1,5 +1,7 @@
 """Everything that can be refused, one class per failure, built from data.
 
+Errors about names that a policy lacks take ``meant``, which says what was probably meant; see ``spelling``.
+
 Refused
 ├── InvalidArgument
 │   ├── UnknownRole  UnknownModule  UnknownPermission  UnknownResource  UnknownAction  UnknownGuard
@@ -73,8 +75,8 @@ class UnknownRole(InvalidArgument):
 
     reason = "UNKNOWN_ROLE"
 
-    def __init__(self, role: str, kind: str, *, field: str = "role") -> None:
-        super().__init__(field, f"{shown(role)} is not an assignable role of a {kind}")
+    def __init__(self, role: str, kind: str, *, field: str = "role", meant: str = "") -> None:
+        super().__init__(field, f"{shown(role)} is not an assignable role of a {kind}{meant}")
 
 
 class UnknownModule(InvalidArgument):
@@ -82,8 +84,8 @@ class UnknownModule(InvalidArgument):
 
     reason = "UNKNOWN_MODULE"
 
-    def __init__(self, module: str, *, field: str = "modules") -> None:
-        super().__init__(field, f"{shown(module)} is not a module of this policy")
+    def __init__(self, module: str, *, field: str = "modules", meant: str = "") -> None:
+        super().__init__(field, f"{shown(module)} is not a module of this policy{meant}")
 
 
 class UnknownPermission(InvalidArgument):
@@ -91,8 +93,8 @@ class UnknownPermission(InvalidArgument):
 
     reason = "UNKNOWN_PERMISSION"
 
-    def __init__(self, permission: str) -> None:
-        super().__init__("permissions", f"{shown(permission)} is not a permission of this policy")
+    def __init__(self, permission: str, *, meant: str = "") -> None:
+        super().__init__("permissions", f"{shown(permission)} is not a permission of this policy{meant}")
 
 
 class UnknownResource(InvalidArgument):
@@ -100,8 +102,8 @@ class UnknownResource(InvalidArgument):
 
     reason = "UNKNOWN_RESOURCE"
 
-    def __init__(self, resource: str) -> None:
-        super().__init__("resource", f"{shown(resource)} is not a resource type of this policy")
+    def __init__(self, resource: str, *, meant: str = "") -> None:
+        super().__init__("resource", f"{shown(resource)} is not a resource type of this policy{meant}")
 
 
 class UnknownAction(InvalidArgument):
@@ -109,8 +111,8 @@ class UnknownAction(InvalidArgument):
 
     reason = "UNKNOWN_ACTION"
 
-    def __init__(self, resource: str, action: str) -> None:
-        super().__init__("action", f"{shown(action)} is not an action of {shown(resource)}")
+    def __init__(self, resource: str, action: str, *, meant: str = "") -> None:
+        super().__init__("action", f"{shown(action)} is not an action of {shown(resource)}{meant}")
 
 
 class UnknownGuard(InvalidArgument):
@@ -118,8 +120,8 @@ class UnknownGuard(InvalidArgument):
 
     reason = "UNKNOWN_GUARD"
 
-    def __init__(self, guard: str) -> None:
-        super().__init__("guards", f"{shown(guard)} is not a guard of this policy")
+    def __init__(self, guard: str, *, meant: str = "") -> None:
+        super().__init__("guards", f"{shown(guard)} is not a guard of this policy{meant}")
 
 
 class UnknownProvider(InvalidArgument):
@@ -127,8 +129,8 @@ class UnknownProvider(InvalidArgument):
 
     reason = "UNKNOWN_PROVIDER"
 
-    def __init__(self, provider: str) -> None:
-        super().__init__("providers", f"{shown(provider)} is not a provider of this policy")
+    def __init__(self, provider: str, *, meant: str = "") -> None:
+        super().__init__("providers", f"{shown(provider)} is not a provider of this policy{meant}")
 
 
 class NoProvider(InvalidArgument):
@@ -145,8 +147,8 @@ class UnknownPlan(InvalidArgument):
 
     reason = "UNKNOWN_PLAN"
 
-    def __init__(self, plan: str) -> None:
-        super().__init__("plan", f"{shown(plan)} is not a plan of this policy")
+    def __init__(self, plan: str, *, meant: str = "") -> None:
+        super().__init__("plan", f"{shown(plan)} is not a plan of this policy{meant}")
 
 
 class InvalidCron(InvalidArgument):

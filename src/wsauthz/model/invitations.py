@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+MOST_DAYS: Final = 90
+"""How long an invitation may be good for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,14 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from wsauthz.model.places import PlaceKey
+from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.bundle_directory import TESTS
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.policy.facts import Facts
+from wsauthz.policy.rule_columns import CATALOG
 from wsauthz.policy.rules import RuleTable
 from wsauthz.policy.rules_reader import FILE
 
@@ -18,7 +19,11 @@ UNTESTED: Final = "untested"
 UNKNOWN_PLACE: Final = "unknown_place"
 UNKNOWN_ROLE: Final = "unknown_role"
 CORE_OBJECT: Final = "core_object"
-KINDS: Final = (UNTESTED, UNKNOWN_PLACE, UNKNOWN_ROLE, CORE_OBJECT)
+BROAD_DEFAULT: Final = "broad_default"
+KINDS: Final = (UNTESTED, UNKNOWN_PLACE, UNKNOWN_ROLE, CORE_OBJECT, BROAD_DEFAULT)
+
+_ABOUT_OTHERS: Final = ("add", "update", "remove")
+"""What may be done with members."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ def find_problems(policy: CurrentPolicy, facts: Facts) -> list[BundleProblem]:
         *unknown_places(bundle.rules.table, facts.places),
         *unknown_roles(bundle.catalog, facts.roles),
         *core_objects(bundle),
+        *broad_defaults(bundle),
     ]
 
 
@@ -66,6 +72,26 @@ def unknown_roles(catalog: Catalog, roles: Mapping[str, int]) -> Iterator[Bundle
             members = "1 member has" if count == 1 else f"{count:,} members have"
             text = f"memberships: {members} the role {role!r}, which the bundle does not know: it grants nothing"
             yield BundleProblem(kind=UNKNOWN_ROLE, subject=role, text=text)
+
+
+def broad_defaults(bundle: Bundle) -> Iterator[BundleProblem]:
+    """Yield the roles that people get without being asked for, such as by a code, and that may manage other members."""
+    catalog, rules = bundle.catalog, bundle.rules
+    given = {"workspace": catalog.default_workspace_role, "organization": catalog.default_organization_role}
+    for key, role in given.items():
+        may = []
+        for action in _ABOUT_OTHERS:
+            asked, _ = rules.action("member", action)
+            for distance in (0, 1):  # where the role is held, and what it gives below
+                allow, deny = asked.cells[State.ACTIVE].match(rules.given(role, (), distance), (), "")
+                if allow is not None and deny is None and action not in may:
+                    may.append(action)
+        if may:
+            text = (
+                f"{CATALOG}: defaults.{key}: everybody who joins without being given a role gets {role!r}, which may "
+                f"{', '.join(may)} members"
+            )
+            yield BundleProblem(kind=BROAD_DEFAULT, subject=f"{key} {role}", text=text)
 
 
 def core_objects(bundle: Bundle) -> Iterator[BundleProblem]:

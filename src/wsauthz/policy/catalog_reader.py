@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Final
 
+from wsauthz.model.invitations import MOST_DAYS
 from wsauthz.policy.answers_reader import read_answers, read_guards
 from wsauthz.policy.catalog import Catalog, CoreVocabulary, Plan, ResourceType
 from wsauthz.policy.catalog_roles import check_name, check_role, read_defaults, read_ownership, read_roles, read_title
@@ -44,7 +45,7 @@ def _read(top: Table, core: CoreVocabulary) -> Catalog:
     resources = _resources(top, core, modules, plans)
     providers = _providers(top)
     join_methods = _join_methods(top)
-    lifetime = _positive(top, "invitations", {"lifetime_days": 7})
+    lifetime = _positive(top, "invitations", {"lifetime_days": 7}, most=MOST_DAYS)
     limits = _positive(
         top, "limits", {"workspaces_per_owner": 100, "children_per_parent": 1000, "members_per_place": 100_000}
     )
@@ -164,8 +165,8 @@ def _join_methods(top: Table) -> tuple[str, ...]:
     return methods or ()
 
 
-def _positive(top: Table, key: str, defaults: Mapping[str, int]) -> dict[str, int]:
-    """Return the numbers of an optional table; each is at least 1."""
+def _positive(top: Table, key: str, defaults: Mapping[str, int], *, most: int | None = None) -> dict[str, int]:
+    """Return the numbers of an optional table; each is at least 1 and at most ``most``."""
     table = top.section(key, default=None)
     if table is None:
         return dict(defaults)
@@ -174,11 +175,14 @@ def _positive(top: Table, key: str, defaults: Mapping[str, int]) -> dict[str, in
         found[name] = table.take(name, int, default=default)
         if found[name] < 1:
             table.refuse("must be at least 1", name)
+        if most is not None and found[name] > most:
+            table.refuse(f"must be at most {most:,}", name)
     table.finish()
     return found
 
 
 def _subject_types(top: Table) -> tuple[str, ...]:
+    """Return the subject types of AuthZEN, which nothing uses yet."""
     table = top.section("authzen", default=None)
     if table is None:
         return ("user",)

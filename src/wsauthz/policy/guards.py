@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wsauthz.model.errors import UnknownGuard
 from wsauthz.model.identifiers import is_id
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.catalog import Answer, Reason
@@ -57,7 +56,7 @@ def check_route(
     names = guards or [name for name in DEFAULT_GUARDS if name in catalog.guards]
     for name in names:
         if name not in catalog.guards:
-            raise UnknownGuard(name)
+            raise rules.unknown_guard(name)
     place = _place(facts, workspace_id, parent_workspace_id)
     decided: dict[str, Decision] = {}
     for name in dict.fromkeys(names):

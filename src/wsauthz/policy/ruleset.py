@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from wsauthz.model.errors import UnknownAction, UnknownResource
+from wsauthz.model.errors import UnknownAction, UnknownGuard, UnknownResource
 from wsauthz.model.places import PlaceKey, State
+from wsauthz.model.spelling import Spelling
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog, ResourceType
 from wsauthz.policy.place import Place
@@ -140,6 +141,8 @@ class Ruleset:
         """Role -> what it gives by how many levels below."""
         self._given: dict[tuple[str, tuple[str, ...], int], Nodes] = {}
         """The same of roles with permissions."""
+        self._spellings: dict[str, Spelling] = {}
+        """For mistyped questions: resource type -> its actions; the types have an empty name, the guards are *."""
 
     def action(self, resource: str, action: str) -> tuple[Action, str]:
         """Return what is asked about ``dam:asset/42``, and its object id (``42``; empty without one).
@@ -151,11 +154,21 @@ class Ruleset:
         name, _, object_id = resource.partition("/")
         actions = self.actions.get(name)
         if actions is None:
-            raise UnknownResource(name)
+            raise UnknownResource(name, meant=self._spelling("", self.actions).meant(name))
         found = actions.get(action)
         if found is None:
-            raise UnknownAction(name, action)
+            raise UnknownAction(name, action, meant=self._spelling(name, actions).meant(action))
         return found, object_id
+
+    def unknown_guard(self, name: str) -> UnknownGuard:
+        """Return the error about a guard that the catalog lacks."""
+        return UnknownGuard(name, meant=self._spelling("*", self.catalog.guards).meant(name))
+
+    def _spelling(self, of: str, names: Iterable[str]) -> Spelling:
+        found = self._spellings.get(of)
+        if found is None:
+            found = self._spellings[of] = Spelling(names)
+        return found
 
     def given(self, role: str, permissions: tuple[str, ...], distance: int) -> Nodes:
         """Return what a membership gives in the place ``distance`` levels below the one it is held in.

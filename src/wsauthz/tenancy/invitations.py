@@ -13,7 +13,7 @@ from typing import Any, Final
 from wsauthz.model import texts
 from wsauthz.model.errors import AlreadyMember, InvalidArgument, InvitationNotFound, InvitationUsed
 from wsauthz.model.identifiers import new_id
-from wsauthz.model.invitations import Invitation
+from wsauthz.model.invitations import MOST_DAYS, Invitation
 from wsauthz.model.places import PlaceKey
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.store import memberships as membership_rows
@@ -23,7 +23,6 @@ from wsauthz.tenancy import ceiling, membership_terms, places
 from wsauthz.tenancy.transaction import Reading, Transaction
 
 _TOKEN_BYTES: Final = 32
-_MOST_DAYS: Final = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +140,11 @@ def token_hash(token: str) -> str:
 def _expiry(tx: Transaction, wanted: datetime | None, of_membership: datetime | None) -> datetime:
     """Return when the invitation expires: not after the membership that it gives."""
     if wanted is None:
-        wanted = tx.now + timedelta(days=min(tx.rules.catalog.invitation_lifetime_days, _MOST_DAYS))
+        wanted = tx.now + timedelta(days=tx.rules.catalog.invitation_lifetime_days)
     if wanted <= tx.now:
         raise InvalidArgument("expires_at", "must be in the future")
-    if wanted > tx.now + timedelta(days=_MOST_DAYS):
-        raise InvalidArgument("expires_at", f"must be at most {_MOST_DAYS} days from now")
+    if wanted > tx.now + timedelta(days=MOST_DAYS):
+        raise InvalidArgument("expires_at", f"must be at most {MOST_DAYS} days from now")
     return wanted if of_membership is None else min(wanted, of_membership)
 
 

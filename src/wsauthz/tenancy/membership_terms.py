@@ -7,6 +7,7 @@ from typing import Any
 
 from wsauthz.model.errors import InvalidArgument, UnknownPermission, UnknownRole
 from wsauthz.model.memberships import Membership
+from wsauthz.model.spelling import meant
 from wsauthz.policy.catalog import Catalog
 from wsauthz.tenancy import modules
 
@@ -65,14 +66,15 @@ def _check_role(catalog: Catalog, role: str, kind: str) -> str:
         return catalog.default_role(kind)
     found = catalog.roles.get(role)
     if found is None or not found.assignable or kind not in found.places:
-        raise UnknownRole(role, kind)
+        assignable = (other.name for other in catalog.roles.values() if other.assignable and kind in other.places)
+        raise UnknownRole(role, kind, meant=meant(role, assignable))
     return role
 
 
 def _check_permissions(catalog: Catalog, permissions: Sequence[str]) -> tuple[str, ...]:
     for permission in permissions:
         if permission not in catalog.permissions:
-            raise UnknownPermission(permission)
+            raise UnknownPermission(permission, meant=meant(permission, catalog.permissions))
     if len(set(permissions)) < len(permissions):
         raise InvalidArgument("permissions", "must not name a permission twice")
     return tuple(permissions)

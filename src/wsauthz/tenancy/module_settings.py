@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from wsauthz.model.errors import InvalidArgument, UnknownModule
 from wsauthz.model.places import PlaceKey
+from wsauthz.model.spelling import meant
 from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
@@ -59,7 +60,7 @@ def _check_module(
 ) -> None:
     """Return if the action is allowed with the module's guard, too (REQ-135)."""
     if module not in rules.catalog.modules:
-        raise UnknownModule(module, field="module")
+        raise UnknownModule(module, field="module", meant=meant(module, rules.catalog.modules))
 
     def ask(resource: str, action: str, place: PlaceKey, required_module: str = "") -> Decision:
         of_actor: dict[str, Any] = {"subject": actor, "place": place, "resource": resource, "action": action}

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from wsauthz.model.errors import InvalidArgument, ModuleNotInParent, ModuleNotInPlan, RoleCeiling, UnknownModule
+from wsauthz.model.spelling import meant
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.place import Place
 from wsauthz.policy.question import has_module, held
@@ -22,7 +23,7 @@ def check_known(catalog: Catalog, modules: Iterable[str], *, field: str = "modul
     found = tuple(modules)
     for module in found:
         if module not in catalog.modules:
-            raise UnknownModule(module, field=field)
+            raise UnknownModule(module, field=field, meant=meant(module, catalog.modules))
     if len(set(found)) < len(found):
         raise InvalidArgument(field, "must not name a module twice")
     return found

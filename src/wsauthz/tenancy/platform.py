@@ -5,6 +5,7 @@ from dataclasses import replace
 from wsauthz.model.errors import MemberNotFound, UnknownRole
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PLATFORM
+from wsauthz.model.spelling import meant
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store.database import Connection
 from wsauthz.tenancy.enrolment import change, close, enrol
@@ -18,9 +19,10 @@ def grant(tx: Transaction, *, user_id: str, role: str) -> Membership:
         UnknownRole: the catalog lacks the role, or does not give it at the platform.
 
     """
-    known = tx.rules.catalog.roles.get(role)
-    if known is None or not known.assignable or "platform" not in known.places:
-        raise UnknownRole(role, "platform")
+    roles = tx.rules.catalog.roles.values()
+    assignable = [known.name for known in roles if known.assignable and "platform" in known.places]
+    if role not in assignable:
+        raise UnknownRole(role, "platform", meant=meant(role, assignable))
     present = membership_rows.find(tx.connection, PLATFORM, user_id)
     if present is None:
         return enrol(tx, PLATFORM, user_id, role=role)

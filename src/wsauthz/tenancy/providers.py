@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsauthz.model.errors import InvalidArgument, NoProvider, ProvidersNotOffered, UnknownProvider, WorkspaceNotFound
+from wsauthz.model.spelling import meant
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.catalog import Catalog
 from wsauthz.store import workspaces as workspace_rows
@@ -59,7 +60,7 @@ def _check(catalog: Catalog, providers: Sequence[str]) -> tuple[str, ...]:
         raise ProvidersNotOffered
     for provider in wanted:
         if provider not in catalog.providers:
-            raise UnknownProvider(provider)
+            raise UnknownProvider(provider, meant=meant(provider, catalog.providers))
     if len(set(wanted)) < len(wanted):
         raise InvalidArgument("providers", "must not name a provider twice")
     return wanted

@@ -7,6 +7,7 @@ from typing import Any
 
 from wsauthz.model import texts
 from wsauthz.model.errors import UnknownPlan
+from wsauthz.model.spelling import meant
 from wsauthz.model.subscriptions import LAPSED, Subscription, SubscriptionStatus
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
@@ -108,7 +109,7 @@ def _plan(catalog: Catalog, plan: str) -> str:
     if not catalog.plans:
         return texts.line("plan", plan, texts.PLAN_MOST, required=True)
     if plan not in catalog.plans:
-        raise UnknownPlan(plan)
+        raise UnknownPlan(plan, meant=meant(plan, catalog.plans))
     return plan
 
 
