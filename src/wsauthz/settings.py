@@ -62,9 +62,9 @@ class Settings:
     stale_seconds: float = 30.0
     """How long answers are given from memory while the database does not answer; then callers get UNAVAILABLE."""
     worker_threads: int = 8
-    """Threads for management RPCs; decisions need none."""
+    """Threads for management RPCs, half of them for one actor at most; decisions need none."""
     waiting_requests: int = 64
-    """Management requests that may wait for a thread before callers get RESOURCE_EXHAUSTED."""
+    """Management requests that may wait for a thread before the actor with the most gets RESOURCE_EXHAUSTED."""
     write_share: float = 0.2
     """What writes may take of one core of this process, from 0 to 1, so that checks go on; a short burst may take more.
 

@@ -1,9 +1,8 @@
 """What writes may take, and what refused ones may."""
 
-import asyncio
 import sqlite3
-import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -17,52 +16,42 @@ from wsauthz.rpc.budget import WriteBudget
 from wsauthz.v1 import memberships_pb2
 
 
-def turns(share: float, writes: int, cost: float) -> float:
-    """Let so many writes that cost so much begin at once, and return when the last one did."""
-
-    async def run() -> float:
+def waited(share: float, writes: int, cost: float) -> float:
+    """Let so many writes that cost so much begin one after another, and return how long they wait by the clock."""
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(budget, "time", SimpleNamespace(monotonic=clock.monotonic))
         made = WriteBudget(share)
-        made.settle(0.0)
-
-        async def write() -> None:
-            await made.turn()
-            made.settle(cost)
-
-        began = time.monotonic()
+        clock.now += 10
+        began = clock.now
         for _ in range(writes):
-            await write()
-        return time.monotonic() - began
+            clock.now += max(0.0, made.wait_seconds())
+            made.reserve()
+            made.settle(cost)
+    return clock.now - began
 
-    return asyncio.run(run())
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 def test_a_burst_waits_for_nothing() -> None:
-    assert turns(0.2, 100, 0.001) < 1
+    assert waited(0.2, 100, 0.001) == 0
 
 
 def test_writes_beyond_the_share_wait() -> None:
     """Half a second of the interpreter, of which a quarter is saved up: the rest takes a fifth of the time."""
-    assert turns(0.2, 500, 0.001) > 1
+    assert waited(0.2, 500, 0.001) == pytest.approx(1.25, abs=0.05)
 
 
 def test_without_a_limit_nothing_waits() -> None:
-    assert turns(1.0, 500, 0.1) < 1
-
-
-def test_a_turn_that_nobody_waits_for_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "_BURST_SECONDS", 0.0)
-
-    async def run() -> None:
-        made = WriteBudget(0.001)
-        await made.turn()
-        waiting = asyncio.ensure_future(made.turn())
-        await asyncio.sleep(0)
-        before = made._paid_until
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        assert made._paid_until < before
-
-    asyncio.run(run())
+    assert waited(1.0, 500, 0.1) == 0
 
 
 def test_writes_that_are_refused_again_and_again_are_kept_from_the_lock(

@@ -155,7 +155,7 @@ def test_an_attempt_that_only_the_transaction_rejects_is_recorded_even_if_nobody
     with held(dam.server.database_url):
         leave = memberships_pb2.LeaveRequest(workspace_id=workspace)
         leaving = dam.client(owner).memberships.Leave.future(leave)
-        until(lambda: workers._count)
+        until(lambda: workers.room.count)
         leaving.cancel()
     (entry,) = until(lambda: rejected(dam, actor=owner))
     assert (entry.method, entry.place_id) == ("MembershipService/Leave", workspace)

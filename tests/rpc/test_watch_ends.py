@@ -362,4 +362,4 @@ def test_a_client_that_leaves_leaves_nothing_behind(tenants: Tenants) -> None:
     wait_for(lambda: server.run(tasks()) <= before)
     wait_for(lambda: set(threading.enumerate()) - threads <= bounded(threading.enumerate()))
     assert len([thread for thread in bounded(threading.enumerate()) if thread.name.startswith("watch_")]) <= 1
-    assert server.server._wrapper._workers._count == 0
+    assert server.server._wrapper._workers.room.count == 0

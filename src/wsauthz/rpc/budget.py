@@ -1,9 +1,8 @@
-"""The budget of writes: what they may take of the interpreter, and of that what refused ones may (reliability.md 3).
+"""The budget of writes: what they may take of the interpreter, and of that what refused ones may .
 
 A write costs about as much of the interpreter as seven checks, and only one thread at a time has the interpreter.
 """
 
-import asyncio
 import time
 from typing import Final
 
@@ -23,7 +22,7 @@ _Key = tuple[str, str, str]
 
 
 class WriteBudget:
-    """Lets writes begin at such a pace, in the order in which they came; it is used on the event loop only.
+    """The pace at which writes may begin; it is used on the event loop only.
 
     Each write reserves what one is expected to cost, and what it cost in the end is settled afterwards.
     """
@@ -35,21 +34,14 @@ class WriteBudget:
         self._paid_until = time.monotonic()
         """When everything that began so far will have been paid for."""
 
-    def reserve(self) -> float:
-        """Reserve what a write is expected to cost, and return when it may begin, by the monotonic clock."""
+    def wait_seconds(self) -> float:
+        """Return in how many seconds the next write may begin; 0 and less: now."""
+        return self._paid_until - time.monotonic() if self._share < 1 else 0.0
+
+    def reserve(self) -> None:
+        """Reserve what a write that begins now is expected to cost."""
         begins = max(self._paid_until, time.monotonic() - _BURST_SECONDS / self._share)
         self._paid_until = begins + self._expected / self._share
-        return begins
-
-    async def turn(self) -> None:
-        """Return when the next write may begin."""
-        begins, now = self.reserve(), time.monotonic()
-        if begins > now and self._share < 1:
-            try:
-                await asyncio.sleep(begins - now)
-            except asyncio.CancelledError:
-                self._paid_until -= self._expected / self._share
-                raise
 
     def settle(self, spent: float) -> None:
         """Charge what a write has cost instead of what was expected, in seconds of its thread's processor time."""

@@ -92,17 +92,17 @@ class Running:
     async def _in_transaction(self, method: Method, implementation: Implementation, request: Any, by: Caller) -> Any:
         if not method.writes:
             self.authorize(method, request, by)
-            return await self._workers.submit(
-                lambda: self._replica.read(by, lambda reading: implementation(request, reading))
+            return await self._workers.read(
+                lambda: self._replica.read(by, lambda reading: implementation(request, reading)), by
             )
         try:
             self.authorize(method, request, by)  # a refusal ends here, and takes no lock
         except (NotFound, PermissionDenied) as refused:
             if refused.reason == Reason.USER_INACTIVE or not request.request_id:
                 raise
-            return await self._workers.submit(partial(self._replay, method, request, by, refused))
+            return await self._workers.read(partial(self._replay, method, request, by, refused), by)
         work = partial(self._write, method, implementation, request, by)
-        return await self._workers.submit(work, by, partial(self._rejected, method, by, request))
+        return await self._workers.write(work, by, partial(self._rejected, method, by, request))
 
     def authorize(self, method: Method, request: Message, by: Caller) -> None:
         """Return if the actor may call the method with this request, by the facts as they are.

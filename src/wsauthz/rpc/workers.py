@@ -7,9 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final
 
-from wsauthz.model.errors import Busy, Refused, TooManyRequests, Unavailable
+from wsauthz.model.errors import Busy, Refused, Unavailable
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.budget import RefusedWrites, WriteBudget
+from wsauthz.rpc.waiting_room import Place, WaitingRoom
 from wsauthz.tenancy.transaction import Caller
 
 _MOST_QUEUED_SECONDS: Final = 0.7
@@ -22,39 +23,36 @@ class Workers:
     def __init__(self, replica: Replica, *, threads: int, waiting: int, write_share: float) -> None:
         self._replica = replica
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-        self._most = threads + waiting
-        self._count = 0
         self._budget = WriteBudget(write_share)
+        self.room = WaitingRoom(self._budget, threads=threads, most=threads + waiting)
         self._refused = RefusedWrites()
 
-    async def submit(
-        self,
-        work: Callable[[], Any],
-        writer: Caller | None = None,
-        abandoned: Callable[[BaseException | None], None] = lambda _: None,
-    ) -> Any:
-        """Run the work in the pool, if it has room; a cancelled call's work still runs to its end.
-
-        With a ``writer`` it is a write, and waits for its turn first. ``abandoned`` is called with what became of the
-        work of a cancelled call.
+    async def read(self, work: Callable[[], Any], by: Caller) -> Any:
+        """Run a read in the pool when it is its turn; one that is cancelled before is never begun.
 
         Raises:
-            TooManyRequests: it has none. TooManyRefusals: too many of this writer's calls were refused. Unavailable:
-            see ``_unless_late``. And whatever the work raises.
+            TooManyRequests: there is no room. Unavailable: see ``_unless_late``. And whatever the work raises.
 
         """
-        if writer is not None:
-            self._refused.check(writer)
-        if self._count >= self._most:
-            raise TooManyRequests
-        self._count += 1
-        try:
-            if writer is not None:
-                await self._budget.turn()
-        except asyncio.CancelledError:
-            self._count -= 1
-            raise
-        running = asyncio.wrap_future(self._start(work, writer))
+        came_at = time.monotonic()
+        place = await self.room.enter((by.caller, by.actor), writes=False)
+        return await asyncio.wrap_future(self._start(work, by, place, came_at))
+
+    async def write(
+        self, work: Callable[[], Any], by: Caller, abandoned: Callable[[BaseException | None], None]
+    ) -> Any:
+        """Run a write in the pool when it is its turn; one that has begun runs to its end, even if it is cancelled.
+
+        ``abandoned`` is called with what became of it then.
+
+        Raises:
+            TooManyRefusals: too many of these calls were refused. And see ``read``.
+
+        """
+        came_at = time.monotonic()
+        self._refused.check(by)
+        place = await self.room.enter((by.caller, by.actor), writes=True)
+        running = asyncio.wrap_future(self._start(work, by, place, came_at))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -65,12 +63,12 @@ class Workers:
         """Wait for the work that is under way."""
         self._pool.shutdown()
 
-    def _start(self, work: Callable[[], Any], writer: Caller | None) -> Future[Any]:
-        """Run work that has room in the pool, and settle up when it has ended."""
+    def _start(self, work: Callable[[], Any], by: Caller, place: Place, came_at: float) -> Future[Any]:
+        """Run work that was admitted, and settle up when it has ended."""
         loop = asyncio.get_running_loop()
         costs: list[float] = []
-        future = self._pool.submit(copy_context().run, self._unless_late, work, time.monotonic(), costs)
-        future.add_done_callback(lambda ended: loop.call_soon_threadsafe(self._left, ended, writer, costs))
+        future = self._pool.submit(copy_context().run, self._unless_late, work, came_at, costs)
+        future.add_done_callback(lambda ended: loop.call_soon_threadsafe(self._left, ended, by, place, costs))
         return future
 
     def _unless_late(self, work: Callable[[], Any], came_at: float, costs: list[float]) -> Any:
@@ -84,10 +82,11 @@ class Workers:
         finally:
             costs.append(time.thread_time() - began)
 
-    def _left(self, ended: Future[Any], writer: Caller | None, costs: list[float]) -> None:
-        self._count -= 1
-        if writer is None:
+    def _left(self, ended: Future[Any], by: Caller, place: Place, costs: list[float]) -> None:
+        if place.writes:
+            self._budget.settle(sum(costs))
+        self.room.leave(place)
+        if not place.writes or ended.cancelled():
             return
-        self._budget.settle(sum(costs))
         if isinstance(error := ended.exception(), Refused) and not isinstance(error, Busy | Unavailable):
-            self._refused.refused(writer)
+            self._refused.refused(by)
