@@ -332,7 +332,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "filter.user_ids": _USER_ID,
     "filter.kinds": Kind(refused={"0": 0, "99": 99, "-1": -1, "most": 2**31 - 1}, legal={"none": []}),
     "files": _FILES,
+    "published_heads": Kind(
+        refused={**{f"head {name}": [value] for name, value in {**EMPTY, **_NO_NAME}.items()}, "many": ["0."] * 101},
+        legal={"none": [], "most": ["0."] * 100},
+    ),
     "source_version": Kind(refused={"-1": -1, "least": -(2**63)}, legal={"0": 0, "most": 2**63 - 1}),
+    # Once the user has one, the items of the other tests would fail without one.
+    "users.source_version": Kind(refused={"-1": -1, "least": -(2**63)}),
     "page_size": _PAGE_SIZE,
     "page_token": _PAGE_TOKEN,
     "request_id": _REQUEST_ID,
