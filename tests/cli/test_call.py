@@ -91,7 +91,7 @@ def test_a_request_that_is_wrong_is_never_sent(text: str, tmp_path: Path) -> Non
 
 
 def test_an_error_of_a_stream_is_explained_like_any_other(server: ServerProcess) -> None:
-    told = run("call", "AuthorizationService/Watch", '{"from_revision": "nothing.1"}', "--server", server.address)
+    told = run("call", "AuthorizationService/Watch", '{"from_revision": "000000000000.1"}', "--server", server.address)
     assert (told.status, told.err.partition(":")[0]) == (2, "FAILED_PRECONDITION REVISION_UNKNOWN")
 
 

@@ -104,13 +104,16 @@ def led_to(model: Tenancy, code: str) -> list[str]:
     """Return the workspaces that a code leads to: several, of which one is to be chosen, one, or none."""
     code = code.strip()
     methods = model.policy.catalog.get("joining", {}).get("methods", ["invite_code"])
-    if "invite_code" in methods and (found := [key for key, value in model.codes.items() if value == (code, True)]):
+    typed = re.sub("[- ]", "", code).upper()
+    if "invite_code" in methods and (found := [key for key, value in model.codes.items() if value == (typed, True)]):
         return found
     named = [part.strip() for part in re.split("[/:]", code) if part.strip()]
     if code.startswith("workspace_"):
         found = [code] if code in model.workspaces and "workspace_id" in methods else []
     elif len(named) == 2:
         found = _in_organization(model, named[0], named[1:]) if "organization_workspace" in methods else []
+    elif code in model.workspaces and "workspace_id" in methods:
+        found = [code]
     else:
         found = _in_organization(model, code, None) if "organization" in methods else []
     return [key for key in found if model.codes[key][1]]

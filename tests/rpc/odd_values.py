@@ -172,9 +172,7 @@ _RESOURCE: Final = Kind(
     legal={"odd id": "dam:asset/a/b:c|d~[]{}!$%&();<=>?@^", "longest id": f"dam:asset/{'x' * 256}"},
 )
 _REVISION: Final = Kind(
-    refused={"no number": "x.y", "negative": "x.-1", "others": f"{'0' * 12}.1", "far": f"x.{'9' * 5000}"},
-    legal=EMPTY,
-    reason="REVISION_UNKNOWN",
+    refused={"no number": "x.y", "negative": "x.-1", "no epoch": "5", "far": f"x.{'9' * 5000}"}, legal=EMPTY
 ).but(refused={name: value for name, value in _NO_NAME.items() if name not in _HUGE})
 _PAGE_TOKEN: Final = Kind(
     refused={**_NO_NAME, "base64": "AAAA", "padding": "====", "signature": "A" * 24, "too short": "AA=="}, legal=EMPTY

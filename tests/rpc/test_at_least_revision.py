@@ -106,6 +106,13 @@ def test_no_read_knows_a_revision_of_another_database(pair: Pair, method: Method
     assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_UNKNOWN")
 
 
+@every_read
+@pytest.mark.parametrize("token", ["x", "5", "aaaaaaaaaaaa.5.0"])
+def test_every_read_rejects_a_malformed_revision(pair: Pair, method: Method, token: str) -> None:
+    answer = read(pair.near, method, token)
+    assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, (FIELD,))
+
+
 @pytest.mark.parametrize("method", LISTS, ids=lambda method: method.name)
 def test_a_page_token_is_good_from_any_state_on(pair: Pair, method: Method) -> None:
     token = newer(pair)

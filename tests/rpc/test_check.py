@@ -448,11 +448,13 @@ def test_a_revision_that_was_never_reached_is_not_answered_from_an_older_state(w
         "{epoch}." + "9" * 5_000,
     ],
 )
-def test_a_token_that_is_none_is_refused(world: Tenants, token: str) -> None:
+def test_a_malformed_revision_is_not_an_unknown_one(world: Tenants, token: str) -> None:
     asked = pb.CheckRequest(subject="ada", workspace_id="hq", resource="workspace", action="view")
     asked.at_least_revision = token.replace("{epoch}", world.revision.partition(".")[0])
     refused = refusal(world.client().authorization.Check, asked)
-    assert refused.code in {INVALID, grpc.StatusCode.FAILED_PRECONDITION}
+    assert (refused.code, refused.reason, refused.fields) == (INVALID, "INVALID_ARGUMENT", ("at_least_revision",))
+    explained = refusal(world.client().authorization.Explain, pb.ExplainRequest(check=asked))
+    assert (explained.code, explained.fields) == (INVALID, ("check.at_least_revision",))
 
 
 def test_explain_takes_a_revision_too(world: Tenants) -> None:

@@ -227,9 +227,33 @@ def test_what_is_not_exactly_a_code_leads_nowhere(oneglanse: Tenants, acme: Acme
     assert leads_nowhere(oneglanse, form.format(elsewhere=elsewhere, empty=empty, **names))
 
 
-def test_codes_and_ids_are_compared_by_case(oneglanse: Tenants, acme: Acme) -> None:
+@pytest.mark.req("REQ-007", "REQ-026")
+def test_an_invite_code_is_read_as_people_type_it(oneglanse: Tenants, acme: Acme) -> None:
     workspace = acme.workspaces["marketing"]
-    assert leads_nowhere(oneglanse, invite_code(oneglanse, workspace).lower())
+    code = invite_code(oneglanse, workspace)
+    grouped = "-".join(code[start : start + 5] for start in range(0, 20, 5))
+    for typed in (code.lower(), grouped, grouped.lower().replace("-", " "), f"{code[:7]} - {code[7:]}", f"-{code}-"):
+        assert joined(oneglanse, oneglanse.user(), typed) == workspace
+    left, right = code[:10], code[10:]
+    for other in (code[:-1], f"{code}0", code.replace(code[0], "U"), f"{left}_{right}", f"{left}.{right}"):
+        assert leads_nowhere(oneglanse, other)
+
+
+def test_an_imported_invite_code_is_read_exactly_unless_it_has_the_form_of_ours(make_database: MakeDatabase) -> None:
+    ours, others = "abcdefghjkmnpqrstvwx", "Winter_Sale-2030"
+    workspaces = [{"id": "a", "owner": "ann", "invite_code": ours}, {"id": "b", "owner": "ann", "invite_code": others}]
+    state = {**STATE, "users": [{"id": "ann"}], "workspaces": workspaces}
+    with serving(make_database(), "dam", state) as tenants:
+        assert invite_code(tenants, "a") == ours.upper()
+        for typed in (ours, ours.upper(), "ABCDE-FGHJK-MNPQR-STVWX"):
+            assert joined(tenants, tenants.user(), typed) == "a"
+        assert joined(tenants, tenants.user(), others) == "b"
+        assert leads_nowhere(tenants, others.lower())
+        assert leads_nowhere(tenants, others.replace("-", ""))
+
+
+def test_ids_are_compared_by_case(oneglanse: Tenants, acme: Acme) -> None:
+    workspace = acme.workspaces["marketing"]
     assert leads_nowhere(oneglanse, workspace.swapcase())
     assert leads_nowhere(oneglanse, "workspace_" + workspace.removeprefix("workspace_").swapcase())
 
@@ -286,6 +310,8 @@ TWINS: dict[str, Any] = {
         {"id": "d", "organization": "second", "owner": "ann", "slug": "b"},
         {"id": "deep", "organization": "second", "parent": "b", "owner": "ann", "slug": "deep"},
         {"id": "e", "organization": "workspace_o", "owner": "ann"},
+        {"id": "first", "owner": "ann"},
+        {"id": "123", "owner": "ann"},
     ],
 }
 
@@ -307,6 +333,10 @@ def twins(make_database: MakeDatabase) -> Iterator[Tenants]:
         ("second/a", "c"),  # an id of another organization's workspace is nothing here
         ("second/b", "b"),  # an id goes before a slug
         ("second/deep", "deep"),  # at any depth
+        ("a", "a"),  # an imported id, below an organization and alone
+        ("deep", "deep"),
+        ("123", "123"),
+        ("first", "first"),  # before the slug of an organization
     ],
 )
 def test_an_id_goes_before_a_slug_and_never_into_another_organization(
@@ -315,9 +345,16 @@ def test_an_id_goes_before_a_slug_and_never_into_another_organization(
     assert joined(twins, twins.user(), code) == workspace
 
 
-@pytest.mark.parametrize("code", ["twin/c", "twin/b", "first/d", "workspace_o", "workspace_o/e", "a", "b", "deep"])
+@pytest.mark.parametrize("code", ["twin/c", "twin/b", "first/d", "workspace_o", "workspace_o/e", "A", "hall"])
 def test_nothing_is_found_across_organizations_nor_behind_the_prefix_of_ids(twins: Tenants, code: str) -> None:
     assert leads_nowhere(twins, code)
+
+
+@pytest.mark.req("REQ-048", "REQ-056")
+@pytest.mark.parametrize("workspace", ["a", "deep", "e", "first", "123"])
+def test_the_workspace_code_that_members_are_told_leads_to_the_workspace(twins: Tenants, workspace: str) -> None:
+    asked = pb.GetJoinInfoRequest(workspace_id=workspace)
+    assert joined(twins, twins.user(), twins.operator.invitations.GetJoinInfo(asked).workspace_code) == workspace
 
 
 def test_the_workspaces_of_an_organization_are_those_at_any_depth(twins: Tenants) -> None:

@@ -1,11 +1,14 @@
 """Owners in oneglanse, where a workspace may have several and keeps the last."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from tests.rpc.bundles import copy_bundle
+from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tenants import Tenants, modules
 from tests.serving import Refusal, attempt, refusal
 from wsauthz.v1 import memberships_pb2 as pb
@@ -153,6 +156,33 @@ def test_removal_from_the_organization_respects_the_last_owner_of_a_workspace(on
     refused = refusal(oneglanse.client(boss).memberships.RemoveMember, request)
     assert (refused.code, refused.reason) == (PRECONDITION, "LAST_OWNER")
     assert oneglanse.reason(user, workspace) == ""
+    assert refused.message.startswith(f"In workspace {workspace}: The last owner ")
+    assert (refused.violations, refused.metadata["workspace_id"]) == (("LAST_OWNER",), workspace)
+    leaving = pb.LeaveRequest(organization_id=organization)
+    assert refusal(oneglanse.client(user).memberships.Leave, leaving).metadata["workspace_id"] == workspace
+    leaving = pb.LeaveRequest(workspace_id=workspace)
+    assert "workspace_id" not in refusal(oneglanse.client(user).memberships.Leave, leaving).metadata
     oneglanse.member(user, workspace, role="owner")
     oneglanse.client(boss).memberships.RemoveMember(request)
     assert oneglanse.reason(user, workspace) == "NOT_A_MEMBER"
+
+
+def test_a_workspace_that_stands_in_the_way_is_not_named_to_somebody_who_may_not_view_it(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    bundle = copy_bundle("oneglanse", tmp_path, tests=False)
+    policy = bundle / "policy.csv"
+    policy.write_text(policy.read_text().replace("g4, role:owner, role:owner", ""))
+    with serving(sqlite_database(sqlite_template), str(bundle)) as tenants:
+        boss, user = tenants.user(), tenants.user()
+        organization = tenants.organization(boss).id
+        tenants.member(boss, organization=organization, user=user)
+        workspace = tenants.workspace(user, organization_id=organization).id
+        request = pb.RemoveMemberRequest(organization_id=organization, user_id=user)
+        last = refusal(tenants.client(boss).memberships.RemoveMember, request)
+        tenants.member(user, workspace, role="owner")
+        above = refusal(tenants.client(boss).memberships.RemoveMember, request)
+        assert (last.reason, above.reason) == ("LAST_OWNER", "ROLE_CEILING")
+        for refused in (last, above):
+            assert refused.message.startswith("In a workspace that you may not view: ")
+            assert workspace not in str(refused)

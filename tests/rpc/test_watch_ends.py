@@ -242,10 +242,17 @@ def test_a_revision_that_nobody_has_made_yet_is_unknown(tenants: Tenants) -> Non
     tenants.user()
     epoch, value, digest = tenants.revision.split(".")
     later, other_epoch = f"{epoch}.{int(value) + 1}.{digest}", f"{'0' * 12}.{value}.{digest}"
-    for token in (later, other_epoch, "nothing", f"{epoch}.-1", f"{epoch}.{value}"):
+    for token in (later, other_epoch, f"{epoch}.{value}"):
         with Stream(tenants.client(), token) as stream:
             refused = stream.end()
         assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_UNKNOWN")
+
+
+@pytest.mark.parametrize("token", ["nothing", "5", "{epoch}.-1", "{epoch}", "{epoch}.1.1"])
+def test_a_stream_does_not_begin_at_a_malformed_revision(tenants: Tenants, token: str) -> None:
+    with Stream(tenants.client(), token.replace("{epoch}", tenants.revision.partition(".")[0])) as stream:
+        refused = stream.end()
+    assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("from_revision",))
 
 
 def test_an_import_is_told_as_a_reload_and_the_stream_goes_on(tenants: Tenants) -> None:

@@ -52,11 +52,20 @@ class Refused(Exception):
     field = ""
     """The request field at fault, where one is."""
 
+    workspace_id = ""
+    """The workspace that stands in the way, where that is not the one the request names; programs get it."""
+
     target: Target | None = None
     """What the rejected attempt was about, where the request alone does not say; for the audit, never answered."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
+
+    def arises_in(self, workspace_id: str) -> None:
+        """Name the workspace that stands in the way; an empty id is one that the caller may not know of."""
+        where = f"In workspace {workspace_id}" if workspace_id else "In a workspace that you may not view"
+        self.args = (f"{where}: {self}",)
+        self.workspace_id = workspace_id
 
 
 class InvalidArgument(Refused):

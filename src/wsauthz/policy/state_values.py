@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from wsauthz.model import texts
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import is_id, is_user_id
+from wsauthz.model.invite_codes import read_invite_code
 from wsauthz.policy.nodes import Node
 from wsauthz.policy.problems import Mistake, meant
 
@@ -182,8 +183,9 @@ def slug(node: Node) -> str:
 
 
 def invite_code(node: Node) -> str:
-    """Return an invite code; those of other systems may have another form than ours."""
-    return _matching(node, _INVITE_CODE, "8 to 64 characters of [A-Za-z0-9_-]")
+    """Return an invite code as it is stored; codes of other systems may have another form than ours."""
+    found = _matching(node, _INVITE_CODE, "8 to 64 characters of [A-Za-z0-9_-]")
+    return read_invite_code(found) or found
 
 
 def _color(node: Node) -> str:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from typing import Final
 
-from wsauthz.model.errors import RevisionUnknown, Unavailable
+from wsauthz.model.errors import InvalidArgument, Unavailable
 from wsauthz.replica import background
 from wsauthz.replica.replica import Replica
 from wsauthz.store.notices import Deaf
@@ -110,7 +110,7 @@ class Follower:
         have = self._replica.revision
         try:
             told = parse_token(token)
-        except RevisionUnknown:
+        except InvalidArgument:
             return True
         return told.epoch != have.epoch or told.value > have.value
 

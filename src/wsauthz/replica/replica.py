@@ -34,7 +34,7 @@ from wsauthz.store import revisions, snapshot
 from wsauthz.store.audit import NO_KEYS
 from wsauthz.store.audit_keys import AuditKeys
 from wsauthz.store.database import Connection, Database
-from wsauthz.store.revisions import Change, Mark, Revision, parse_token
+from wsauthz.store.revisions import Change, Mark, Revision
 from wsauthz.store.scheduler import NoScheduler, Scheduler
 from wsauthz.store.sqlite_file import FileReplaced
 from wsauthz.tenancy.transaction import Caller, Reading
@@ -197,16 +197,15 @@ class Replica:
                 return
         self.load()
 
-    async def reached(self, token: str, seconds: float) -> None:
-        """Return once the revision of the token has been applied; within ``seconds``.
+    async def reached(self, wanted: Revision, seconds: float) -> None:
+        """Return once the revision has been applied; within ``seconds``.
 
         Raises:
-            RevisionUnknown: the token is of another database or a lost history, its revision is not kept any more, or
+            RevisionUnknown: it is of another database or a lost history, its revision is not kept any more, or
             the database, asked since, has not got so far.
             Unavailable: it did not come in time. TooManyRequests: as many wait as may.
 
         """
-        wanted = parse_token(token)
         came_at = time.monotonic()
 
         def has_arrived() -> bool:

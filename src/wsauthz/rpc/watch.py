@@ -38,7 +38,7 @@ class Watches:
         replica = self.replica
         at = replica.revision
         if request.from_revision:
-            at = parse_token(request.from_revision)
+            at = parse_token(request.from_revision, "from_revision")
         event = pb.WATCH_EVENT_STARTED
         async with contextlib.aclosing(replica.watchers.watch(at.value)) as stream:
             async for told in stream:

@@ -39,6 +39,7 @@ from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.replays import LONGEST_REQUEST_ID
 from wsauthz.rpc.running import Implementation, Running
 from wsauthz.rpc.workers import Workers
+from wsauthz.store.revisions import Revision, parse_token
 from wsauthz.tenancy.transaction import Caller
 
 _log = logging.getLogger(__name__)
@@ -110,8 +111,8 @@ class Wrapper:
             by = None
             try:
                 by = _caller(method, anonymous, context, request)
-                if tokens := wanted(request):
-                    await self._reach(tokens, context)
+                if revisions := wanted(request):
+                    await self._reach(revisions, context)
                 self.replica.check_ready()
                 answer = run(request, by)
                 return await answer if waits else answer
@@ -149,8 +150,8 @@ class Wrapper:
             code, by = "OK", None
             try:
                 by = _caller(method, anonymous, context, request)
-                if tokens := wanted(request):
-                    await self._reach(tokens, context)
+                if revisions := wanted(request):
+                    await self._reach(revisions, context)
                 self.replica.check_ready()
                 self._running.authorize(method, request, by)
                 await streams.send(context, implementation(request, by))
@@ -172,15 +173,15 @@ class Wrapper:
 
         return handle
 
-    async def _reach(self, tokens: list[str], context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def _reach(self, wanted: list[Revision], context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Wait until every revision has been seen here.
 
         Raises:
             as Replica.reached.
 
         """
-        for token in tokens:
-            await self.replica.reached(token, _patience(context))
+        for revision in wanted:
+            await self.replica.reached(revision, _patience(context))
 
     def _rejected(self, method: Method, by: Caller | None, request: Any, error: BaseException | None) -> None:
         """Have a rejected attempt to write audited."""
@@ -238,12 +239,15 @@ def _parse(request: type[Message], body: bytes) -> Any:
     return found
 
 
-def _wanted_revisions(method: Method) -> Callable[[Any], list[str]]:
-    """Return what reads the revisions that must have been seen here before a request of the method is answered."""
+def _wanted_revisions(method: Method) -> Callable[[Any], list[Revision]]:
+    """Return a function that reads the revisions that must have been seen here before a request is answered.
+
+    It raises InvalidArgument for a malformed one.
+    """
     own = [name for name in ("at_least_revision", "from_revision") if name in method.request_fields]
     nested = ["check.at_least_revision"] if "check" in method.request_fields else []
-    read = tuple(map(attrgetter, own + nested))
-    return lambda request: [token for each in read if (token := each(request))]
+    read = [(name, attrgetter(name)) for name in own + nested]
+    return lambda request: [parse_token(token, name) for name, get in read if (token := get(request))]
 
 
 def _patience(context: grpc.aio.ServicerContext[Any, Any]) -> float:

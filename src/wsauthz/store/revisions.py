@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from wsauthz.model.errors import RevisionUnknown
+from wsauthz.model.errors import InvalidArgument
 from wsauthz.store.notices import CHANNEL
 from wsauthz.store.tables import changes, revision
 
@@ -118,16 +118,16 @@ class Mark:
         return self.made_at == there.made_at or None in {self.made_at, there.made_at}
 
 
-def parse_token(token: str) -> Revision:
-    """Return the revision that a token, or a notification, names.
+def parse_token(token: str, field: str = "revision") -> Revision:
+    """Return the revision that a token, or a notification, names; ``field`` is where it stands in a request.
 
     Raises:
-        RevisionUnknown: it is none.
+        InvalidArgument: it is malformed, so that no database can have made it.
 
     """
     found = _TOKEN.fullmatch(token)
     if found is None:
-        raise RevisionUnknown
+        raise InvalidArgument(field, "must be a revision from an answer of this API, such as 0123456789ab.42.89abcdef")
     epoch, value, digest = found.groups(default="")
     return Revision(epoch=epoch, value=int(value), digest=digest)
 

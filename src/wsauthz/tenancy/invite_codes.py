@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from wsauthz.model.invite_codes import new_invite_code
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
@@ -10,7 +11,6 @@ from wsauthz.tenancy import ceiling, places
 from wsauthz.tenancy.joinable import JoinableOrganization, JoinableWorkspace, describe
 from wsauthz.tenancy.joining import Way
 from wsauthz.tenancy.transaction import Reading, Transaction
-from wsauthz.tenancy.workspace_creation import new_invite_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from wsauthz.model.errors import (
     Removed,
     WorkspaceNotFound,
 )
+from wsauthz.model.invite_codes import read_invite_code
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.model.targets import Target
@@ -90,7 +91,7 @@ def follow(tx: Transaction, *, code: str) -> Lead:
     except InvalidArgument:
         raise InvalidCode from None
     methods = tx.rules.catalog.join_methods
-    for way in (Way.INVITE_CODE, _form(text)):
+    for way in (Way.INVITE_CODE, *_forms(text)):
         if way in methods and (found := _FOLLOW[way](tx, text)):
             return Lead(way=way, workspaces=tuple(found))
     raise WorkspaceNotFound
@@ -123,11 +124,17 @@ def enter(tx: Transaction, lead: Lead) -> Joined | Selection:
     return Joined(membership=membership, workspace=workspace, organization=organization, already_member=already_member)
 
 
-def _form(text: str) -> Way:
-    """Return the only way that is tried for a text that is no invite code."""
+def _forms(text: str) -> tuple[Way, ...]:
+    """Return the ways that are tried for a text that is not an invite code.
+
+    An imported workspace keeps an id of any form, and its id goes before the slug of an organization: anybody who may
+    create an organization chooses a slug, and must not take over what leads to another's workspace.
+    """
     if text.startswith(_WORKSPACE_ID):
-        return Way.WORKSPACE_ID
-    return Way.ORGANIZATION_WORKSPACE if len(_parts(text)) == 2 else Way.ORGANIZATION  # noqa: PLR2004 - a pair
+        return (Way.WORKSPACE_ID,)
+    if len(_parts(text)) == 2:  # noqa: PLR2004 - a pair
+        return (Way.ORGANIZATION_WORKSPACE,)
+    return (Way.WORKSPACE_ID, Way.ORGANIZATION)
 
 
 def _parts(text: str) -> list[str]:
@@ -136,7 +143,11 @@ def _parts(text: str) -> list[str]:
 
 
 def _by_invite_code(tx: Transaction, text: str) -> list[Place]:
-    at = tx.facts.places.get(("workspace", invite_code_rows.find_workspace(tx.connection, text) or ""))
+    """Return the workspace with the code, as it is written or as people write a code that was made here."""
+    found = invite_code_rows.find_workspace(tx.connection, text)
+    if found is None and (code := read_invite_code(text)) not in {"", text}:
+        found = invite_code_rows.find_workspace(tx.connection, code)
+    at = tx.facts.places.get(("workspace", found or ""))
     return [] if at is None else [at]
 
 

@@ -4,13 +4,22 @@ The engine has said that the actor may do this kind of thing here; what remains 
 what must hold between a workspace and its organization.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
 from wsauthz.model import texts
-from wsauthz.model.errors import AlreadyMember, CannotRemoveSelf, MemberNotFound, MembershipInactive, RoleCeiling
+from wsauthz.model.errors import (
+    AlreadyMember,
+    CannotRemoveSelf,
+    LastOwner,
+    MemberNotFound,
+    MembershipInactive,
+    PrimaryOwner,
+    RoleCeiling,
+)
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
 from wsauthz.policy.place import Place
@@ -119,7 +128,8 @@ def remove(tx: Transaction, *, place: PlaceKey, user_id: str) -> None:
         raise CannotRemoveSelf
     going = _let_go_everywhere(tx, at, membership)
     for each in going:
-        _check_touch(tx, places.find(tx.facts, each.place), each)
+        with _named(tx, each.place, besides=place):
+            _check_touch(tx, places.find(tx.facts, each.place), each)
     _close_all(tx, place, user_id, going)
 
 
@@ -201,10 +211,23 @@ def _let_go_everywhere(tx: Transaction, at: Place, membership: Membership) -> li
         # Primary ownership without a membership would outlive all this.
         for owned in sorted(tx.facts.owned.get(user, ()), key=lambda place: place.key):
             if at in owned.chain and all(each.place != owned.key for each in going):
-                owners.let_go(tx, owned, user, "")
+                with _named(tx, owned.key, besides=at.key):
+                    owners.let_go(tx, owned, user, "")
     for each in going:
-        owners.let_go(tx, places.find(tx.facts, each.place), user, each.role)
+        with _named(tx, each.place, besides=at.key):
+            owners.let_go(tx, places.find(tx.facts, each.place), user, each.role)
     return going
+
+
+@contextmanager
+def _named(tx: Transaction, place: PlaceKey, *, besides: PlaceKey) -> Iterator[None]:
+    """Have an error name the place it arises in, unless the request does or the actor may not view it."""
+    try:
+        yield
+    except (LastOwner, PrimaryOwner, RoleCeiling) as refused:
+        if place != besides:
+            refused.arises_in(place[1] if tx.ask("workspace", "view", place).allowed else "")
+        raise
 
 
 def _close_all(tx: Transaction, place: PlaceKey, user: str, going: Sequence[Membership]) -> None:

@@ -1,6 +1,5 @@
 """Creating workspaces: roots - in an organization, with a new one, or stand-alone - and children."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 from wsauthz.model import texts
 from wsauthz.model.errors import LimitReached, NotOrgMember
 from wsauthz.model.identifiers import new_id
+from wsauthz.model.invite_codes import new_invite_code
 from wsauthz.model.organizations import Organization
 from wsauthz.model.places import MAX_DEPTH, PLATFORM, PlaceKey
 from wsauthz.model.workspaces import Branding, Workspace, WorkspaceSettings
@@ -21,8 +21,6 @@ from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace
 
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_CODE_LENGTH: Final = 20
 _NO_SETTINGS: Final = WorkspaceSettings()
 
 
@@ -133,11 +131,6 @@ def create_child(
         settings=settings,
         described=described,
     )
-
-
-def new_invite_code() -> str:
-    """Return a fresh invite code: 100 random bits, in letters and digits that are not mistaken for each other."""
-    return "".join(secrets.choice(_CROCKFORD) for _ in range(_CODE_LENGTH))
 
 
 def _check_organization(tx: Transaction, organization_id: str) -> None:

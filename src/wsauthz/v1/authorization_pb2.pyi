@@ -75,8 +75,8 @@ class CheckRequest(_message.Message):
     at_least_revision: _builtins.str
     """A revision from any answer of this API. The server waits for it up to the deadline of the call, at most 10 seconds, and
     never answers from an older state. Every read of every service has this field. Empty: answer from the state at hand.
-    UNAVAILABLE: the revision did not arrive in time. FAILED_PRECONDITION (REVISION_UNKNOWN): the history of this database does
-    not have it, because it is of another database or of writes that a restore has lost, or it is not kept any more: a revision
+    UNAVAILABLE: the revision did not arrive in time. INVALID_ARGUMENT: it is malformed. FAILED_PRECONDITION (REVISION_UNKNOWN):
+    it is well-formed, but the history of this database does not have it, because it is of another database or of writes that a restore has lost, or it is not kept any more: a revision
     is kept for 24 hours after it was the newest one. Read from the state at hand then.
     RESOURCE_EXHAUSTED: 1,000 requests wait already. A page token is good with any value of this field.
     """
@@ -819,7 +819,9 @@ class ExplainStep(_message.Message):
     step: _builtins.str
     """What was looked at: a reason's name, or "rules"."""
     passed: _builtins.bool
-    """Whether it stood in the way."""
+    """False: it stands in the way. A rule may allow the action all the same, such as one for suspended places: then `check` is
+    an allow though a step did not pass. In the step "rules", which comes last: true if a rule allows the action.
+    """
     detail: _builtins.str
     """One sentence for people."""
     @_builtins.property

@@ -58,7 +58,8 @@ class AuthorizationServiceStub:
     sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
     answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
     from the last revision taken in, on this or any other server of the same database. It ends with
-    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, of a state that this one never had or has
+    INVALID_ARGUMENT if `from_revision` is malformed;
+    FAILED_PRECONDITION (REVISION_UNKNOWN) if it is of another database, of a state that this one never had or has
     lost (a restore), or not kept any more (24 hours): read everything anew, and watch from now on;
     OUT_OF_RANGE (REVISION_PRUNED) if the stream was so slow that what comes next is not kept any more; as above;
     RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
@@ -92,7 +93,8 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
     answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
     from the last revision taken in, on this or any other server of the same database. It ends with
-    FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, of a state that this one never had or has
+    INVALID_ARGUMENT if `from_revision` is malformed;
+    FAILED_PRECONDITION (REVISION_UNKNOWN) if it is of another database, of a state that this one never had or has
     lost (a restore), or not kept any more (24 hours): read everything anew, and watch from now on;
     OUT_OF_RANGE (REVISION_PRUNED) if the stream was so slow that what comes next is not kept any more; as above;
     RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;
@@ -171,7 +173,8 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         sends nothing when a membership expires: a cache must forget an answer of Check or BatchCheck at its `valid_until`. Other
         answers have no such time, so do not cache them by this stream alone. The stream goes on until one side ends it; resume
         from the last revision taken in, on this or any other server of the same database. It ends with
-        FAILED_PRECONDITION (REVISION_UNKNOWN) if `from_revision` is of another database, of a state that this one never had or has
+        INVALID_ARGUMENT if `from_revision` is malformed;
+        FAILED_PRECONDITION (REVISION_UNKNOWN) if it is of another database, of a state that this one never had or has
         lost (a restore), or not kept any more (24 hours): read everything anew, and watch from now on;
         OUT_OF_RANGE (REVISION_PRUNED) if the stream was so slow that what comes next is not kept any more; as above;
         RESOURCE_EXHAUSTED (CONSUMER_TOO_SLOW) if messages are not taken in for 10 seconds, or 20,000 changes wait: resume;

@@ -592,7 +592,7 @@ class GetJoinInfoResponse(_message.Message):
     organization_code: _builtins.str
     """The organization's slug; empty for a workspace that stands alone."""
     workspace_code: _builtins.str
-    """The workspace's id."""
+    """The workspace's id. It leads to the workspace where join_methods has workspace_id."""
     is_enabled: _builtins.bool
     """Joining by code is switched on here."""
     @_builtins.property

@@ -162,8 +162,9 @@ class InvitationServiceServicer:
 
     def JoinByCode(self, request, context):
         """Makes the actor a member with the default role. Codes, tried in this order, as far as the catalog's `joining`
-        switches them on: an invite code; a workspace id that begins with "workspace_" (nothing else is tried then);
-        organization and workspace, slug or id, around "/" or ":"; an organization's slug or id. An active member keeps its
+        switches them on: an invite code, in any case, with dashes and spaces ignored; a text that begins with "workspace_" is a
+        workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
+        imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
         role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
         nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
         """

@@ -71,8 +71,9 @@ class InvitationServiceStub:
     """What a member tells others so that they can join by the workspace's or the organization's name."""
     JoinByCode: _grpc.UnaryUnaryMultiCallable[_invitations_pb2.JoinByCodeRequest, _invitations_pb2.JoinByCodeResponse]
     """Makes the actor a member with the default role. Codes, tried in this order, as far as the catalog's `joining`
-    switches them on: an invite code; a workspace id that begins with "workspace_" (nothing else is tried then);
-    organization and workspace, slug or id, around "/" or ":"; an organization's slug or id. An active member keeps its
+    switches them on: an invite code, in any case, with dashes and spaces ignored; a text that begins with "workspace_" is a
+    workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
+    imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
     role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
     nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
     """
@@ -120,8 +121,9 @@ class InvitationServiceAsyncStub(InvitationServiceStub):
     """What a member tells others so that they can join by the workspace's or the organization's name."""
     JoinByCode: _aio.UnaryUnaryMultiCallable[_invitations_pb2.JoinByCodeRequest, _invitations_pb2.JoinByCodeResponse]  # type: ignore[assignment]
     """Makes the actor a member with the default role. Codes, tried in this order, as far as the catalog's `joining`
-    switches them on: an invite code; a workspace id that begins with "workspace_" (nothing else is tried then);
-    organization and workspace, slug or id, around "/" or ":"; an organization's slug or id. An active member keeps its
+    switches them on: an invite code, in any case, with dashes and spaces ignored; a text that begins with "workspace_" is a
+    workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
+    imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
     role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
     nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
     """
@@ -220,8 +222,9 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invitations_pb2.JoinByCodeResponse, _abc.Awaitable[_invitations_pb2.JoinByCodeResponse]]:
         """Makes the actor a member with the default role. Codes, tried in this order, as far as the catalog's `joining`
-        switches them on: an invite code; a workspace id that begins with "workspace_" (nothing else is tried then);
-        organization and workspace, slug or id, around "/" or ":"; an organization's slug or id. An active member keeps its
+        switches them on: an invite code, in any case, with dashes and spaces ignored; a text that begins with "workspace_" is a
+        workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
+        imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
         role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
         nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
         """

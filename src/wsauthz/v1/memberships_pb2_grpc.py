@@ -122,8 +122,9 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMember(self, request, context):
-        """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: from all its workspaces, too. MEMBER_NOT_FOUND
-        comes before LAST_OWNER.
+        """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: also from all its workspaces; LAST_OWNER,
+        PRIMARY_OWNER and ROLE_CEILING then name the workspace that stands in the way, in the message and as `workspace_id` in
+        the metadata of ErrorInfo, if the actor may view it. MEMBER_NOT_FOUND comes before LAST_OWNER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

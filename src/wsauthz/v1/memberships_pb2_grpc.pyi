@@ -53,8 +53,9 @@ class MembershipServiceStub:
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.UpdateMemberRequest, _memberships_pb2.UpdateMemberResponse]
     """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER."""
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.RemoveMemberRequest, _memberships_pb2.RemoveMemberResponse]
-    """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: from all its workspaces, too. MEMBER_NOT_FOUND
-    comes before LAST_OWNER.
+    """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: also from all its workspaces; LAST_OWNER,
+    PRIMARY_OWNER and ROLE_CEILING then name the workspace that stands in the way, in the message and as `workspace_id` in
+    the metadata of ErrorInfo, if the actor may view it. MEMBER_NOT_FOUND comes before LAST_OWNER.
     """
     Leave: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.LeaveRequest, _memberships_pb2.LeaveResponse]
     """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
@@ -86,8 +87,9 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     UpdateMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.UpdateMemberRequest, _memberships_pb2.UpdateMemberResponse]  # type: ignore[assignment]
     """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.RemoveMemberRequest, _memberships_pb2.RemoveMemberResponse]  # type: ignore[assignment]
-    """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: from all its workspaces, too. MEMBER_NOT_FOUND
-    comes before LAST_OWNER.
+    """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: also from all its workspaces; LAST_OWNER,
+    PRIMARY_OWNER and ROLE_CEILING then name the workspace that stands in the way, in the message and as `workspace_id` in
+    the metadata of ErrorInfo, if the actor may view it. MEMBER_NOT_FOUND comes before LAST_OWNER.
     """
     Leave: _aio.UnaryUnaryMultiCallable[_memberships_pb2.LeaveRequest, _memberships_pb2.LeaveResponse]  # type: ignore[assignment]
     """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
@@ -152,8 +154,9 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.RemoveMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.RemoveMemberResponse, _abc.Awaitable[_memberships_pb2.RemoveMemberResponse]]:
-        """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: from all its workspaces, too. MEMBER_NOT_FOUND
-        comes before LAST_OWNER.
+        """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: also from all its workspaces; LAST_OWNER,
+        PRIMARY_OWNER and ROLE_CEILING then name the workspace that stands in the way, in the message and as `workspace_id` in
+        the metadata of ErrorInfo, if the actor may view it. MEMBER_NOT_FOUND comes before LAST_OWNER.
         """
 
     @_abc_1.abstractmethod

@@ -135,6 +135,6 @@ class JoiningRules(Walk):
         code = self.model.codes[place[1]][0]
         ways = self.policy.catalog["joining"]["methods"]
         if code and choice.often(0.5 if len(ways) > 1 else 0.9):
-            return f" {code} "
+            return str(choice.one(f" {code} ", code.lower(), f"{code[:4]}-{code[4:9]} {code[9:]}"))
         both = (f"{slug}/{row['slug']}", f"{organization}:{place[1]}", f" {slug} / {row['slug']} ")
         return str(choice.one(place[1], *both, slug, organization))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from wsauthz.model.invite_codes import new_invite_code
 from wsauthz.model.places import MAX_DEPTH, PlaceKey
 from wsauthz.model.workspaces import Workspace, WorkspaceSettings
 from wsauthz.policy.state_fields import BESIDE_WORKSPACES
@@ -12,7 +13,7 @@ from wsauthz.store import bulk
 from wsauthz.tenancy import places
 from wsauthz.tenancy.imports.work import Work
 from wsauthz.tenancy.slugs import choose
-from wsauthz.tenancy.workspace_creation import UNSET, new_invite_code
+from wsauthz.tenancy.workspace_creation import UNSET
 
 _WHILE_SUSPENDED: Mapping[str, Any] = {"suspended_reason": "", "suspended_at": None, "suspended_by": None}
 
