@@ -42,7 +42,10 @@ def test_everything_is_signed_from_the_start_and_the_answer_says_what_that_prove
         tenants.workspace(tenants.user())
         found = verify(tenants)
         assert (found.problem, found.unverifiable) == ("", 0)
-        assert any(each.startswith(f"{before} entries are signed with the key in the") for each in found.promises)
+        assert any(
+            each.startswith(f"Entries that are signed with the key in the database: {before};")
+            for each in found.promises
+        )
         listed = tenants.operator.audit.ListAuditEntries(audit_pb2.ListAuditEntriesRequest()).entries
         assert listed[0].key_id == AuditKeys([KEY]).ids[0]
     with Serving(url, BUNDLES / "dam", audit_key=f"{NEXT},{KEY}"):
@@ -51,7 +54,7 @@ def test_everything_is_signed_from_the_start_and_the_answer_says_what_that_prove
         found = verify(Tenants(server))
         assert found.problem == ""
         assert found.unverifiable == found.count - before - 1
-        assert any("unverifiable" in promise for promise in found.promises)
+        assert any("Unverifiable" in promise for promise in found.promises)
 
 
 def test_a_server_without_the_key_does_not_start_and_one_that_runs_writes_nothing(url: str) -> None:

@@ -188,7 +188,9 @@ def test_only_the_platform_verifies(dam: Tenants) -> None:
     assert answer.code == grpc.StatusCode.PERMISSION_DENIED
 
 
-OWN_KEY = "entries are signed with the key in the database: anybody who can read the database could have made them."
+OWN_KEY = (
+    "Entries that are signed with the key in the database: {}; anybody who can read the database could have made them."
+)
 
 
 # --- verifying --------------------------------------------------------------------------------------------------------
@@ -247,7 +249,7 @@ def test_a_published_head_tells_of_an_end_that_was_cut_off_with_care(own: Tenant
     found = verify(own)
     assert found.promises == [
         f"Entries 1 to {found.count} are as they were written, and none of them is missing.",
-        f"{found.count} {OWN_KEY}",
+        OWN_KEY.format(found.count),
         "Anybody who can write the database could have removed the newest entries: compare with a published head.",
     ]
     published = f"{found.count}.{found.head}"

@@ -83,6 +83,19 @@ def test_who_has_the_database_alone_cannot_make_entries(database: Database, firs
     assert not found.is_good
 
 
+def test_a_published_head_tells_that_the_only_entry_with_a_key_was_cut_off(database: Database) -> None:
+    write(database, NONE)
+    write(database, ONLY_A, 1)
+    with database.read() as connection:
+        published = audit_verification.head(connection)
+    with database.write() as connection:
+        mac = connection.execute(select(t.audit_entries.c.mac).where(t.audit_entries.c.number == 2)).scalar_one()
+        connection.execute(t.audit_entries.delete().where(t.audit_entries.c.number == 3))
+        connection.execute(t.revision.update().values(audit_count=2, audit_head=mac, audit_keys=""))
+    found = audit_verification.verify(database.read, [published], ONLY_A)
+    assert found.problem == "3 entries were published, 2 are here: the end was cut off"
+
+
 def test_an_entry_under_another_name_of_a_key_is_not_verified(database: Database) -> None:
     write(database, ONLY_A, 3)
     with database.write() as connection:

@@ -167,10 +167,10 @@ class _Chain:
 
     def missing(self) -> str:
         """Return what the end of the chain lacks; empty: nothing."""
-        if self.count and self._keys.ids and len(self._used) == 1:
-            return "no entry is signed with a key from outside, though there is one"
         if self._last_published > self.count:
             return f"{self._last_published} entries were published, {self.count} are here: the end was cut off"
+        if self.count and self._keys.ids and len(self._used) == 1:
+            return "no entry is signed with a key from outside, though there is one"
         return ""
 
     def result(self, problem: str) -> Verification:

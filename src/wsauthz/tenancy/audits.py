@@ -27,12 +27,10 @@ def promises(found: Verification) -> list[str]:
         said.append(f"{which} are as they were written, and none of them is missing.")
     if found.unverifiable:
         names = ", ".join(found.unknown_keys)
-        said.append(
-            f"{found.unverifiable} entries are unverifiable: they are signed with keys that are missing ({names})."
-        )
+        said.append(f"Unverifiable entries, signed with keys that are missing: {found.unverifiable} ({names}).")
     if found.own:
         said.append(
-            f"{found.own} entries are signed with the key in the database:"
+            f"Entries that are signed with the key in the database: {found.own};"
             " anybody who can read the database could have made them."
         )
     if reached:
