@@ -161,6 +161,17 @@ def test_an_attempt_that_only_the_transaction_rejects_is_recorded_even_if_nobody
     assert (entry.method, entry.place_id) == ("MembershipService/Leave", workspace)
 
 
+@pytest.mark.parametrize("along_with", [[], ["batch-new"]], ids=["alone", "beside a change"])
+def test_an_item_of_a_batch_that_is_rejected_alone_is_recorded(dam: Tenants, along_with: list[str]) -> None:
+    user = dam.user(source_version=7)
+    events = [users_pb2.UserEvent(user_id=each) for each in (*along_with, user)]
+    (*_, result) = dam.client().users.BatchUpsertUsers(users_pb2.BatchUpsertUsersRequest(users=events)).results
+    assert result.reason == "SOURCE_VERSION_REQUIRED"
+    (entry,) = until(lambda: rejected(dam, target_id=user))
+    assert (entry.method, entry.target_kind) == ("UserService/BatchUpsertUsers", "user")
+    assert (entry.refusal, entry.place_kind) == ("SOURCE_VERSION_REQUIRED", "platform")
+
+
 # --- the limit --------------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ class Running:
     def __init__(self, replica: Replica, metrics: Metrics, workers: Workers, rejected: Rejected) -> None:
         self._replica = replica
         self._rejected = rejected
-        """Called with errors of writes whose callers did not wait for them."""
+        """Called with errors of writes whose callers did not wait for them, and of parts of writes."""
         self._metrics = metrics
         self._workers = workers
         # Two pools: reads that take a minute must not keep a reload of the policy waiting.
@@ -130,6 +130,8 @@ class Running:
 
         written = writing.write(self._replica, by, work)
         self._count(written.tally)
+        if rejected := written.tally.rejected:
+            self._replica.loop.call(lambda: [self._rejected(method, by, request, each) for each in rejected])
         if not written.answer.revision:
             written.answer.revision = written.revision.token
         return written.answer

@@ -27,7 +27,8 @@ class UserService:
             raise InvalidArgument("users", f"must be 1 to {MOST_USERS:,}")
         read = [_read(item) for item in request.users]
         results = iter(mirroring.upsert_many(tx, [event for event in read if isinstance(event, UserEvent)]))
-        found = (next(results) if isinstance(event, UserEvent) else event for event in read)
+        found = [next(results) if isinstance(event, UserEvent) else event for event in read]
+        tx.tally.rejected += [each for each in found if isinstance(each, Refused)]
         return pb.BatchUpsertUsersResponse(results=map(_result, found))
 
     def GetUser(self, request: pb.GetUserRequest, reading: Reading) -> pb.GetUserResponse:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from wsauthz.model import texts
 from wsauthz.model.errors import EmailTaken, InvalidArgument, Refused, SourceVersionRequired
 from wsauthz.model.places import PLATFORM
+from wsauthz.model.targets import Target
 from wsauthz.model.users import User, UserKind
 from wsauthz.store import bulk, changes
 from wsauthz.store import users as user_rows
@@ -71,6 +72,7 @@ def upsert_many(tx: Transaction, events: Sequence[UserEvent]) -> list[Upserted |
         try:
             results.append(mirror.apply(event, values))
         except Refused as refused:
+            refused.target = Target(kind="user", identifier=event.user_id)
             results.append(refused)
     mirror.write()
     return results

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from wsauthz.model.errors import Refused
+
 
 @dataclass(slots=True)
 class Tally:
@@ -12,5 +14,7 @@ class Tally:
     """(way of joining, result) -> attempts."""
     invitations: Counter[str] = field(default_factory=Counter)
     """created, replaced, accepted or revoked -> invitations."""
+    rejected: list[Refused] = field(default_factory=list)
+    """Parts of the write that were rejected alone, each with its target; they are audited like rejected calls."""
     analysis_resets: int = 0
     """Workspaces whose name or domain really changed."""
