@@ -6,13 +6,23 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+
+class Closed(Exception):
+    """The server ended the connection."""
+
+
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 
 
-def call(address: str, method: str, request: Message, metadata: dict[str, bytes], *, seconds: float = 10.0) -> bytes:
-    """Return the header blocks of the answer, one after the other; the trailers hold the status as HPACK has it."""
+def call(address: str, method: str, request: Message, metadata: dict[str, bytes], *, seconds: float = 10.0) -> None:
+    """Make the call, and return when it was answered.
+
+    Raises:
+        Closed: the server ends the connection instead.
+
+    """
     host, _, port = address.rpartition(":")
     headers = {
         ":method": b"POST",
@@ -32,16 +42,13 @@ def call(address: str, method: str, request: Message, metadata: dict[str, bytes]
             + _frame(_DATA, _END_STREAM, 1, b"\0" + struct.pack(">I", len(body)) + body)
         )
         with connection.makefile("rb") as stream:
-            found = b""
             while True:
                 length, kind, flags, number = _head(stream.read(9))
                 payload = stream.read(length)
                 if kind == _PING and not flags & _ACK:
                     connection.sendall(_frame(_PING, _ACK, 0, payload))
-                if kind == _HEADERS and number == 1:
-                    found += payload
-                    if flags & _END_STREAM:
-                        return found
+                if kind == _HEADERS and number == 1 and flags & _END_STREAM:
+                    return
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -49,7 +56,8 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _head(nine: bytes) -> tuple[int, int, int, int]:
-    assert len(nine) == 9, "the server closed the connection"
+    if len(nine) < 9:
+        raise Closed
     return int.from_bytes(nine[:3], "big"), nine[3], nine[4], int.from_bytes(nine[5:], "big")
 
 
