@@ -48,6 +48,10 @@ def test_every_method_says_what_it_needs(method: Method) -> None:
         assert method.action in core_vocabulary()[method.resource]
         for field in method.place.removeprefix("parent:").split("|"):
             assert field == "platform" or field in method.request_fields
+    assert not method.own or method.own in method.request_fields
+    if method.alternative is not None:
+        assert method.alternative.action in core_vocabulary()[method.alternative.resource]
+        assert {method.alternative.field, method.alternative.place} <= {*method.request_fields, "platform"}
 
 
 @every_method

@@ -1,11 +1,14 @@
 """Memberships in dam, where one primary owner is protected."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from tests.rpc.bundles import copy_bundle
+from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.serving import Refusal, refusal
 from wsauthz.v1 import memberships_pb2 as pb
@@ -354,6 +357,48 @@ def test_a_member_comes_with_the_user(dam: Tenants) -> None:
     assert (member.user_name, member.user_email) == ("Uma", f"{user}@example.com")
     assert (member.user_image_url, member.is_owner) == ("https://x/uma.png", False)
     assert get(dam, user, workspace, owner).is_owner
+
+
+@pytest.mark.req("REQ-094", "REQ-097")
+@pytest.mark.parametrize("bundle", ["eventpalour", "default", "dam", "oneglanse"])
+def test_members_read_their_own_membership_whatever_their_role(
+    sqlite_template: Path, tmp_path: Path, bundle: str
+) -> None:
+    copy = copy_bundle(bundle, tmp_path, tests=False)
+    policy = copy / "policy.csv"
+    rules = [rule for rule in policy.read_text().splitlines(keepends=True) if ", member/*," not in rule]
+    policy.write_text("".join([*rules, "p, role:operator, *, member/*, *, any, allow\n"]))
+    with serving(sqlite_database(sqlite_template), str(copy)) as tenants:
+        owner, user, stranger = tenants.user(), tenants.user(), tenants.user()
+        organization = tenants.organization(owner).id
+        workspace = tenants.workspace(owner, organization_id=organization).id
+        tenants.member(str(tenants.operator.actor), workspace, user=user)
+        for place in ({"workspace_id": workspace}, {"organization_id": organization}):
+            own = tenants.client(user).memberships.GetMember(pb.GetMemberRequest(user_id=user, **place)).member
+            assert own.membership.id.startswith("member_")
+            assert own.membership.HasField("joined_at")
+            others = refusal(tenants.client(user).memberships.GetMember, pb.GetMemberRequest(user_id=owner, **place))
+            assert others.code == DENIED
+            unknown = {name: f"{name[:-3]}_unknown" for name in place}
+            foreign, nowhere = (
+                refusal(tenants.client(stranger).memberships.GetMember, pb.GetMemberRequest(user_id=stranger, **where))
+                for where in (place, unknown)
+            )
+            assert foreign == nowhere
+            assert foreign.code == NOT_FOUND
+        update(tenants, str(tenants.operator.actor), workspace, user, is_active=False)
+        assert not get(tenants, user, workspace, user).membership.is_active
+        remove(tenants, str(tenants.operator.actor), workspace, user)
+        request = pb.GetMemberRequest(workspace_id=workspace, user_id=user)
+        assert refusal(tenants.client(user).memberships.GetMember, request).reason == "WORKSPACE_NOT_FOUND"
+
+
+def test_who_views_a_place_without_a_membership_has_none_to_read(dam: Tenants) -> None:
+    owner = dam.user()
+    parent = dam.workspace(owner).id
+    admin = dam.member(owner, parent, role="admin")
+    request = pb.GetMemberRequest(workspace_id=dam.child(owner, parent).id, user_id=admin)
+    assert refusal(dam.client(admin).memberships.GetMember, request).reason == "MEMBER_NOT_FOUND"
 
 
 @pytest.mark.req("REQ-047")

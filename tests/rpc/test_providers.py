@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.rpc.bundles import copy_bundle
 from tests.rpc.conftest import MakeDatabase
@@ -14,7 +15,7 @@ from tests.rpc.tenants import OPERATOR, STATE, Tenants
 from tests.serving import Refusal, Serving, refusal
 from wsauthz.policy.bundle import read_bundle
 from wsauthz.rpc.methods import core_vocabulary
-from wsauthz.v1 import policy_pb2, workspaces_pb2
+from wsauthz.v1 import policy_pb2, users_pb2, workspace_states_pb2, workspaces_pb2
 from wsauthz.v1 import settings_pb2 as pb
 
 ALL = ["chatgpt", "claude", "perplexity", "gemini", "ai-overview"]
@@ -50,9 +51,32 @@ def test_a_new_workspace_has_every_provider(oneglanse: Tenants) -> None:
     assert list(found.enabled_providers) == ALL
     assert [each.name for each in found.available_providers] == ALL
     assert found.available_providers[4].title == "AI Overview"
-    assert not created.HasField("enabled_providers")
+    assert list(created.enabled_providers.providers) == ALL
     assert not created.HasField("schedule")
     assert "deleted_at" not in created.DESCRIPTOR.fields_by_name
+
+
+@pytest.mark.req("REQ-041", "REQ-061")
+def test_every_answer_with_a_workspace_shows_the_providers_that_run_there(oneglanse: Tenants) -> None:
+    owner = oneglanse.user()
+    client, made = oneglanse.client(owner), oneglanse.workspace(owner)
+    place: dict[str, Any] = {"workspace_id": made.id}
+    child = oneglanse.child(OPERATOR, made.id)
+    renamed = workspaces_pb2.UpdateWorkspaceRequest(**place, update_mask=FieldMask(paths=["notes"]))
+    states, switch = workspace_states_pb2, users_pb2.SwitchWorkspaceRequest(**place)
+    shown = [
+        made,
+        child,
+        client.workspaces.UpdateWorkspace(renamed).workspace,
+        client.workspaces.GetWorkspace(workspaces_pb2.GetWorkspaceRequest(**place)).workspace,
+        client.users.SwitchWorkspace(switch).workspace.workspace,
+        client.settings.SetModules(pb.SetModulesRequest(**place, modules=made.modules)).workspace,
+        client.states.DeactivateWorkspace(states.DeactivateWorkspaceRequest(**place)).workspace,
+        client.states.ActivateWorkspace(states.ActivateWorkspaceRequest(**place)).workspace,
+        oneglanse.operator.states.SuspendWorkspace(states.SuspendWorkspaceRequest(**place)).workspace,
+        oneglanse.operator.states.ReinstateWorkspace(states.ReinstateWorkspaceRequest(**place)).workspace,
+    ]
+    assert [list(each.enabled_providers.providers) for each in shown] == [ALL] * len(shown)
 
 
 @pytest.mark.req("REQ-061")

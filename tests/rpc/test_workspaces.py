@@ -1,9 +1,12 @@
 import re
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from tests.rpc.bundles import copy_bundle
+from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tables import found, json_of
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.serving import Refusal, refusal
@@ -105,6 +108,39 @@ def test_a_new_organization_comes_with_its_workspace(dam: Tenants) -> None:
     request = organizations_pb2.ListUserOrganizationsRequest()
     mine = dam.client(user).organizations.ListUserOrganizations(request).organizations
     assert [(item.organization.id, item.role) for item in mine] == [(answer.organization.id, "organization-owner")]
+
+
+def test_the_first_workspace_of_a_new_organization_asks_for_the_organization_alone(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    bundle = copy_bundle("oneglanse", tmp_path, tests=False)
+    policy, alone = bundle / "policy.csv", "p, role:everyone, platform, workspace/*, create, active, allow"
+    assert alone in policy.read_text()
+    policy.write_text(policy.read_text().replace(alone, ""))
+    with serving(sqlite_database(sqlite_template), str(bundle)) as tenants:
+        user = tenants.user()
+        assert creating(tenants, user, name="Alone").reason == "ROLE_INSUFFICIENT"
+        made = create(tenants, user, name="Oak", new_organization=pb.NewOrganization())
+        assert made.workspace.organization_id == made.organization.id
+        assert create(tenants, user, name="Second", organization_id=made.organization.id).workspace.id
+        shown = tenants.client(user).workspaces.ListUserWorkspaces(pb.ListUserWorkspacesRequest())
+        assert (shown.can_create_workspace, shown.can_create_organization) == (False, True)
+
+
+def test_who_may_not_create_organizations_does_not_create_one_with_a_workspace(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    bundle = copy_bundle("oneglanse", tmp_path, tests=False)
+    policy, organizations = bundle / "policy.csv", "p, role:everyone, platform, organization/*, create, active, allow"
+    assert organizations in policy.read_text()
+    policy.write_text(policy.read_text().replace(organizations, ""))
+    with serving(sqlite_database(sqlite_template), str(bundle)) as tenants:
+        user = tenants.user()
+        refused = creating(tenants, user, name="Oak", new_organization=pb.NewOrganization())
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_INSUFFICIENT")
+        assert create(tenants, user, name="Alone").workspace.id
+        shown = tenants.client(user).workspaces.ListUserWorkspaces(pb.ListUserWorkspacesRequest())
+        assert (shown.can_create_workspace, shown.can_create_organization) == (True, False)
 
 
 def test_a_new_organization_has_the_name_it_is_given(dam: Tenants) -> None:
@@ -423,7 +459,7 @@ def test_who_analyses_hears_of_it_by_a_change(dam: Tenants) -> None:
     """Analysis lives elsewhere: the epoch is told with the revision that made it, and only then."""
 
     def told(revision: str) -> list[Any]:
-        rows = found(dam, f"SELECT * FROM changes WHERE revision = {revision.partition('.')[2]} AND kind = 'unrelated'")
+        rows = found(dam, f"SELECT * FROM changes WHERE revision = {revision.split('.')[1]} AND kind = 'unrelated'")
         return [values for row in rows if (values := json_of(row["values"]))]
 
     owner = dam.user()

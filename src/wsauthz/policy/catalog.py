@@ -1,6 +1,6 @@
 """The vocabulary of a bundle (formats.md B), as compiled from catalog.toml and the core vocabulary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,6 +101,15 @@ class Catalog:
     def default_role(self, kind: str) -> str:
         """Return the role of those who come into a kind of place without having been given one."""
         return self.default_organization_role if kind == "organization" else self.default_workspace_role
+
+    def running(self, enabled: Sequence[str] | None) -> tuple[str, ...] | None:
+        """Return the providers that run where these are enabled (None: nobody has set any); None: there are none.
+
+        They are all while nobody has set any, and never one that the catalog lacks.
+        """
+        if not self.providers:
+            return None
+        return tuple(self.providers if enabled is None else (name for name in enabled if name in self.providers))
 
     def covered(self, pattern: str) -> list[ResourceType]:
         """Return the resource types that a pattern of policy.csv covers; stars cover the application's only."""

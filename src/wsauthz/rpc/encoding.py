@@ -1,11 +1,13 @@
 """Nouns as messages, by the names of their fields."""
 
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from wsauthz.model.workspaces import Workspace
+from wsauthz.policy.catalog import Catalog
 from wsauthz.v1 import places_pb2, workspaces_pb2
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -18,6 +20,13 @@ _PLACE: Final = places_pb2.Place.DESCRIPTOR
 def message(kind: type[MessageT], noun: Any) -> MessageT:
     """Return a dataclass as a message; what only one of the two has is left out, and so is None."""
     return kind(**_values(kind.DESCRIPTOR, noun))
+
+
+def workspace_message(workspace: Workspace, catalog: Catalog) -> workspaces_pb2.Workspace:
+    """Return a workspace as a message, with the providers that run."""
+    return message(
+        workspaces_pb2.Workspace, replace(workspace, enabled_providers=catalog.running(workspace.enabled_providers))
+    )
 
 
 def _values(kind: Any, noun: Any) -> dict[str, Any]:

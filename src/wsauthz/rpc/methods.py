@@ -57,6 +57,16 @@ class MethodWithoutRequirement(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """What is asked where a request sets a field, in place of what its method asks."""
+
+    field: str
+    resource: str
+    action: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """One RPC. ``resource`` empty: only about the actor, or only about the caller."""
 
@@ -68,6 +78,9 @@ class Method:
     resource: str
     action: str
     place: str
+    own: str
+    """The request field with the user that is asked about, where actors may ask about themselves; empty: none."""
+    alternative: Alternative | None
     writes: bool
     streams: bool
     """Whether it answers with a stream."""
@@ -79,23 +92,6 @@ class Method:
     def needs_actor(self) -> bool:
         """Whether somebody must be named for whom it is done."""
         return self.scope == "act-as" or bool(self.resource)
-
-    def target(self, request: Message) -> PlaceKey:
-        """Return the place the request names.
-
-        Raises:
-            InvalidArgument: it names none, or with a malformed id.
-
-        """
-        names = self.place.removeprefix("parent:").split("|")
-        for name in names:
-            if name == "platform":
-                return PLATFORM
-            value: str = getattr(request, name)
-            if value:
-                check_id(name, value)
-                return (PLACE_FIELDS[name], value)
-        raise InvalidArgument(names[0], "is required")
 
     def authorize(self, facts: Facts, rules: Ruleset, now: float, *, actor: str, request: Message) -> None:
         """Return if the actor may do this; to be called where the facts cannot change.
@@ -114,19 +110,54 @@ class Method:
         def ask(resource: str, action: str, place: PlaceKey) -> Decision:
             return decide(facts, rules, now, subject=actor, place=place, resource=resource, action=action)
 
-        target = self.target(request)
-        place = target
-        if self.place.startswith("parent:"):
-            at = facts.places.get(target)
-            if at is None or at.parent is None:
-                raise not_found(target)
-            place = at.parent.key
+        asked: Method | Alternative = self
+        if self.alternative is not None and request.HasField(self.alternative.field):
+            asked = self.alternative
+        target = _target(asked.place, request)
+        if self.own and getattr(request, self.own) == actor:
+            if facts.places.get(target) in facts.grants.get(actor, {}):
+                return
+            asked = Alternative(field=self.own, resource=target[0], action="view", place=asked.place)
+        place = _decided_in(facts, asked.place, target)
         try:
-            refuse_unless_allowed(rules, ask(self.resource, self.action, place), place, ask, target)
+            refuse_unless_allowed(rules, ask(asked.resource, asked.action, place), place, ask, target)
         except NotFound:
-            if (self.resource, self.action, place[0]) == ("workspace", "create", "organization"):
+            if (asked.resource, asked.action, place[0]) == ("workspace", "create", "organization"):
                 raise NotOrgMember from None
             raise
+
+
+def _decided_in(facts: Facts, place: str, target: PlaceKey) -> PlaceKey:
+    """Return the place where a question about the target is asked: there, or above it.
+
+    Raises:
+        NotFound: there is no such place.
+
+    """
+    if not place.startswith("parent:"):
+        return target
+    at = facts.places.get(target)
+    if at is None or at.parent is None:
+        raise not_found(target)
+    return at.parent.key
+
+
+def _target(place: str, request: Message) -> PlaceKey:
+    """Return the place that the request names, in one of the fields in ``place``.
+
+    Raises:
+        InvalidArgument: it names none, or with a malformed id.
+
+    """
+    names = place.removeprefix("parent:").split("|")
+    for name in names:
+        if name == "platform":
+            return PLATFORM
+        value: str = getattr(request, name)
+        if value:
+            check_id(name, value)
+            return (PLACE_FIELDS[name], value)
+    raise InvalidArgument(names[0], "is required")
 
 
 def methods() -> Mapping[str, Method]:
@@ -165,8 +196,14 @@ def _method(service: ServiceDescriptor, descriptor: MethodDescriptor) -> Method:
         message = f"{service.full_name}/{descriptor.name} lacks the option requires"
         raise MethodWithoutRequirement(message)
     requires = options.Extensions[options_pb2.requires]
+    alternative = requires.alternative if requires.HasField("alternative") else None
     vocabulary = core_vocabulary()
-    if requires.resource and requires.action not in vocabulary.get(requires.resource, ()):
+    unknown = [
+        asked
+        for asked in (requires, alternative)
+        if asked and asked.resource and asked.action not in vocabulary.get(asked.resource, ())
+    ]
+    if unknown:
         message = f"{service.full_name}/{descriptor.name} asks what the core vocabulary lacks"
         raise MethodWithoutRequirement(message)
     return Method(
@@ -178,6 +215,14 @@ def _method(service: ServiceDescriptor, descriptor: MethodDescriptor) -> Method:
         resource=requires.resource,
         action=requires.action,
         place=requires.place,
+        own=requires.own,
+        alternative=alternative
+        and Alternative(
+            field=alternative.field,
+            resource=alternative.resource,
+            action=alternative.action,
+            place=alternative.place,
+        ),
         writes=options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS,
         streams=descriptor.server_streaming,
         request_fields=frozenset(descriptor.input_type.fields_by_name),

@@ -3,13 +3,12 @@
 from google.protobuf.struct_pb2 import Struct
 
 from wsauthz.rpc import fields
-from wsauthz.rpc.encoding import message
+from wsauthz.rpc.encoding import message, workspace_message
 from wsauthz.rpc.structs import plain
 from wsauthz.tenancy import module_settings
 from wsauthz.tenancy import settings as workspace_settings
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.v1 import settings_pb2 as pb
-from wsauthz.v1.workspaces_pb2 import Workspace
 
 
 class SettingsService:
@@ -19,7 +18,7 @@ class SettingsService:
         """Replace a workspace's own modules."""
         workspace_id = fields.identifier(request, "workspace_id")
         workspace = workspace_settings.set_modules(tx, workspace_id=workspace_id, module_list=request.modules)
-        return pb.SetModulesResponse(workspace=message(Workspace, workspace))
+        return pb.SetModulesResponse(workspace=workspace_message(workspace, tx.rules.catalog))
 
     def GetModuleSettings(self, request: pb.GetModuleSettingsRequest, reading: Reading) -> pb.GetModuleSettingsResponse:
         """Show what a module is set to."""

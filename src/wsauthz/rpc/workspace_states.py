@@ -1,13 +1,12 @@
 """WorkspaceStateService: suspending, reinstating, activating, deactivating, and passing ownership on."""
 
 from wsauthz.rpc import fields
-from wsauthz.rpc.encoding import message
+from wsauthz.rpc.encoding import message, workspace_message
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.tenancy import ownership, workspace_states
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.v1 import workspace_states_pb2 as pb
 from wsauthz.v1.memberships_pb2 import Member, Membership
-from wsauthz.v1.workspaces_pb2 import Workspace
 
 
 class WorkspaceStateService:
@@ -20,33 +19,33 @@ class WorkspaceStateService:
         """Suspend a workspace."""
         workspace_id = fields.identifier(request, "workspace_id")
         workspace = workspace_states.suspend(tx, workspace_id=workspace_id, reason=request.reason)
-        return pb.SuspendWorkspaceResponse(workspace=message(Workspace, workspace))
+        return pb.SuspendWorkspaceResponse(workspace=workspace_message(workspace, tx.rules.catalog))
 
     def ReinstateWorkspace(
         self, request: pb.ReinstateWorkspaceRequest, tx: Transaction
     ) -> pb.ReinstateWorkspaceResponse:
         """Lift a workspace's suspension."""
         workspace = workspace_states.reinstate(tx, workspace_id=fields.identifier(request, "workspace_id"))
-        return pb.ReinstateWorkspaceResponse(workspace=message(Workspace, workspace))
+        return pb.ReinstateWorkspaceResponse(workspace=workspace_message(workspace, tx.rules.catalog))
 
     def ActivateWorkspace(self, request: pb.ActivateWorkspaceRequest, tx: Transaction) -> pb.ActivateWorkspaceResponse:
         """Make a workspace active."""
         workspace = workspace_states.activate(tx, workspace_id=fields.identifier(request, "workspace_id"))
-        return pb.ActivateWorkspaceResponse(workspace=message(Workspace, workspace))
+        return pb.ActivateWorkspaceResponse(workspace=workspace_message(workspace, tx.rules.catalog))
 
     def DeactivateWorkspace(
         self, request: pb.DeactivateWorkspaceRequest, tx: Transaction
     ) -> pb.DeactivateWorkspaceResponse:
         """Make a workspace inactive."""
         workspace = workspace_states.deactivate(tx, workspace_id=fields.identifier(request, "workspace_id"))
-        return pb.DeactivateWorkspaceResponse(workspace=message(Workspace, workspace))
+        return pb.DeactivateWorkspaceResponse(workspace=workspace_message(workspace, tx.rules.catalog))
 
     def TransferOwnership(self, request: pb.TransferOwnershipRequest, tx: Transaction) -> pb.TransferOwnershipResponse:
         """Make a member the primary owner."""
         workspace_id, user_id = fields.identifier(request, "workspace_id"), fields.user_id(request)
         workspace, membership = ownership.transfer(tx, workspace_id=workspace_id, user_id=user_id)
         return pb.TransferOwnershipResponse(
-            workspace=message(Workspace, workspace), membership=message(Membership, membership)
+            workspace=workspace_message(workspace, tx.rules.catalog), membership=message(Membership, membership)
         )
 
     def ListOwnerCandidates(

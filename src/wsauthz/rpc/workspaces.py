@@ -6,7 +6,7 @@ from typing import Any, Final
 from wsauthz.model.identifiers import check_id
 from wsauthz.model.texts import WORKSPACE_TEXTS
 from wsauthz.rpc import fields
-from wsauthz.rpc.encoding import message
+from wsauthz.rpc.encoding import message, workspace_message
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.tenancy import workspace_creation, workspace_lists, workspaces
 from wsauthz.tenancy.transaction import Reading, Transaction
@@ -38,7 +38,9 @@ class WorkspaceService:
             phone=request.phone,
             **_new(request),
         )
-        return message(pb.CreateWorkspaceResponse, created)
+        response = message(pb.CreateWorkspaceResponse, created)
+        response.workspace.CopyFrom(workspace_message(created.workspace, tx.rules.catalog))
+        return response
 
     def CreateChildWorkspace(
         self, request: pb.CreateChildWorkspaceRequest, tx: Transaction
@@ -46,7 +48,7 @@ class WorkspaceService:
         """Create a child."""
         parent_id = fields.identifier(request, "parent_workspace_id")
         workspace = workspace_creation.create_child(tx, parent_workspace_id=parent_id, **_new(request))
-        return pb.CreateChildWorkspaceResponse(workspace=message(pb.Workspace, workspace))
+        return pb.CreateChildWorkspaceResponse(workspace=workspace_message(workspace, tx.rules.catalog))
 
     def GetWorkspace(self, request: pb.GetWorkspaceRequest, reading: Reading) -> pb.GetWorkspaceResponse:
         """Show one workspace."""
@@ -58,7 +60,9 @@ class WorkspaceService:
         workspace_id = fields.identifier(request, "workspace_id")
         values = {path: _wanted(request.workspace, path) for path in fields.mask(request, _CHANGEABLE)}
         workspace, is_stale = workspaces.update(tx, workspace_id=workspace_id, values=values)
-        return pb.UpdateWorkspaceResponse(workspace=message(pb.Workspace, workspace), analysis_reset=is_stale)
+        return pb.UpdateWorkspaceResponse(
+            workspace=workspace_message(workspace, tx.rules.catalog), analysis_reset=is_stale
+        )
 
     def DeleteWorkspace(self, request: pb.DeleteWorkspaceRequest, tx: Transaction) -> pb.DeleteWorkspaceResponse:
         """Delete a workspace with everything below it."""

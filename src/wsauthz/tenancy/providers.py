@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from wsauthz.model.errors import InvalidArgument, NoProvider, ProvidersNotOffered, UnknownProvider, WorkspaceNotFound
 from wsauthz.model.spelling import meant
-from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.catalog import Catalog
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy.transaction import Reading, Transaction
@@ -31,7 +30,8 @@ def get(reading: Reading, *, workspace_id: str) -> Providers:
     workspace = workspace_rows.find(reading.connection, workspace_id)
     if workspace is None:
         raise WorkspaceNotFound
-    return Providers(enabled=_enabled(catalog, workspace), available=catalog.providers or {})
+    enabled = catalog.running(workspace.enabled_providers) or ()
+    return Providers(enabled=enabled, available=catalog.providers or {})
 
 
 def set_providers(tx: Transaction, *, workspace_id: str, providers: Sequence[str]) -> tuple[str, ...]:
@@ -46,10 +46,10 @@ def set_providers(tx: Transaction, *, workspace_id: str, providers: Sequence[str
     wanted = _check(catalog, providers)
     workspace = live(tx, workspace_id)
     if wanted != workspace.enabled_providers:
-        before = {"enabled_providers": _enabled(catalog, workspace)}
+        before = {"enabled_providers": catalog.running(workspace.enabled_providers)}
         after = {"enabled_providers": wanted}
         workspace = change(tx, workspace, {"enabled_providers": wanted}, before=before, after=after)
-    return _enabled(catalog, workspace)
+    return catalog.running(workspace.enabled_providers) or ()
 
 
 def _check(catalog: Catalog, providers: Sequence[str]) -> tuple[str, ...]:
@@ -64,11 +64,3 @@ def _check(catalog: Catalog, providers: Sequence[str]) -> tuple[str, ...]:
     if len(set(wanted)) < len(wanted):
         raise InvalidArgument("providers", "must not name a provider twice")
     return wanted
-
-
-def _enabled(catalog: Catalog, workspace: Workspace) -> tuple[str, ...]:
-    """Return those that run: all while nobody has set any, and never one that the catalog has no more."""
-    offered = catalog.providers or {}
-    if workspace.enabled_providers is None:
-        return tuple(offered)
-    return tuple(provider for provider in workspace.enabled_providers if provider in offered)

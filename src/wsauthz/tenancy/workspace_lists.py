@@ -27,6 +27,7 @@ class Switcher:
     current_workspace: Item | None
     can_create_workspace: bool
     can_create_child_workspace: bool
+    can_create_organization: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,12 @@ def of_user(
         return counts and (not manageable_only or _may(facts, rules, now, "update", actor=actor, place=place.key))
 
     items, has_more = page(reading, find, keep, query=query, current=current, after=after, limit=limit)
-    viewable, create, create_child = reading.on_loop(
+    viewable, create, create_child, create_organization = reading.on_loop(
         lambda facts, rules, now: (
             _may(facts, rules, now, "view", actor=actor, place=("workspace", current)),
             _may(facts, rules, now, "create", actor=actor, place=PLATFORM),
             _may(facts, rules, now, "create_child", actor=actor, place=("workspace", current)),
+            decide(facts, rules, now, subject=actor, place=PLATFORM, resource="organization", action="create").allowed,
         )
     )
     shown = show(reading, [current], current) if viewable else []
@@ -83,6 +85,7 @@ def of_user(
         current_workspace=shown[0] if shown else None,
         can_create_workspace=create,
         can_create_child_workspace=create_child,
+        can_create_organization=create_organization,
     )
 
 

@@ -9,6 +9,7 @@ from wsauthz.model.errors import InvalidArgument, WorkspaceNotFound
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.model.subscriptions import Subscription
 from wsauthz.model.workspaces import CHILD_WORKSPACES, Workspace
+from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
@@ -58,6 +59,7 @@ class Effective:
     """The workspace whose subscription counts."""
     plan: str
     can_customize_branding: bool
+    catalog: Catalog
 
 
 def get(reading: Reading, *, workspace_id: str) -> View:
@@ -84,7 +86,7 @@ def view(connection: Connection, workspace_id: str, now: Effective, subscription
         raise WorkspaceNotFound
     owner = user_rows.find(connection, workspace.owner_user_id)
     return View(
-        workspace=workspace,
+        workspace=replace(workspace, enabled_providers=now.catalog.running(workspace.enabled_providers)),
         state=now.state,
         suspended_by=now.blocked_by,
         modules=tuple(module for module in workspace.modules if now.modules is None or module in now.modules),
@@ -203,4 +205,5 @@ def effective(facts: Facts, rules: Ruleset, now: float, actor: str, workspace_id
         subscribed=subscriptions.holder_of(at),
         plan=at.subscription[0] if at.subscription else "",
         can_customize_branding=branding.allowed,
+        catalog=rules.catalog,
     )

@@ -101,7 +101,8 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMember(self, request, context):
-        """NOT_FOUND for an unknown or removed member.
+        """NOT_FOUND for an unknown or removed member. Members may read their own membership whatever their role, also a
+        deactivated or expired one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

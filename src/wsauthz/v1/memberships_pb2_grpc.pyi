@@ -47,7 +47,9 @@ class MembershipServiceStub:
     AddMemberByEmail: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberByEmailRequest, _memberships_pb2.AddMemberByEmailResponse]
     """The same by a verified email address, with the outcome as data."""
     GetMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.GetMemberRequest, _memberships_pb2.GetMemberResponse]
-    """NOT_FOUND for an unknown or removed member."""
+    """NOT_FOUND for an unknown or removed member. Members may read their own membership whatever their role, also a
+    deactivated or expired one.
+    """
     ListMembers: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.ListMembersRequest, _memberships_pb2.ListMembersResponse]
     """Live members with user details, by user id."""
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.UpdateMemberRequest, _memberships_pb2.UpdateMemberResponse]
@@ -81,7 +83,9 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     AddMemberByEmail: _aio.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberByEmailRequest, _memberships_pb2.AddMemberByEmailResponse]  # type: ignore[assignment]
     """The same by a verified email address, with the outcome as data."""
     GetMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.GetMemberRequest, _memberships_pb2.GetMemberResponse]  # type: ignore[assignment]
-    """NOT_FOUND for an unknown or removed member."""
+    """NOT_FOUND for an unknown or removed member. Members may read their own membership whatever their role, also a
+    deactivated or expired one.
+    """
     ListMembers: _aio.UnaryUnaryMultiCallable[_memberships_pb2.ListMembersRequest, _memberships_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Live members with user details, by user id."""
     UpdateMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.UpdateMemberRequest, _memberships_pb2.UpdateMemberResponse]  # type: ignore[assignment]
@@ -130,7 +134,9 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.GetMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.GetMemberResponse, _abc.Awaitable[_memberships_pb2.GetMemberResponse]]:
-        """NOT_FOUND for an unknown or removed member."""
+        """NOT_FOUND for an unknown or removed member. Members may read their own membership whatever their role, also a
+        deactivated or expired one.
+        """
 
     @_abc_1.abstractmethod
     def ListMembers(

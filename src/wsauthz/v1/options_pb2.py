@@ -25,17 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18wsauthz/v1/options.proto\x12\nwsauthz.v1\x1a google/protobuf/descriptor.proto\"J\n\x08Requires\x12\r\n\x05scope\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\t\"E\n\x0c\x43oreResource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07\x61\x63tions\x18\x02 \x03(\x0b\x32\x16.wsauthz.v1.CoreAction\"4\n\nCoreAction\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10requires_feature\x18\x02 \x01(\t:H\n\x08requires\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x14.wsauthz.v1.Requires:L\n\nvocabulary\x12\x1c.google.protobuf.FileOptions\x18\xb6\x87\x03 \x03(\x0b\x32\x18.wsauthz.v1.CoreResourceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18wsauthz/v1/options.proto\x12\nwsauthz.v1\x1a google/protobuf/descriptor.proto\"\x85\x01\n\x08Requires\x12\r\n\x05scope\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\t\x12\x0b\n\x03own\x18\x05 \x01(\t\x12,\n\x0b\x61lternative\x18\x06 \x01(\x0b\x32\x17.wsauthz.v1.Alternative\"M\n\x0b\x41lternative\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\t\"E\n\x0c\x43oreResource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07\x61\x63tions\x18\x02 \x03(\x0b\x32\x16.wsauthz.v1.CoreAction\"4\n\nCoreAction\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10requires_feature\x18\x02 \x01(\t:H\n\x08requires\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x14.wsauthz.v1.Requires:L\n\nvocabulary\x12\x1c.google.protobuf.FileOptions\x18\xb6\x87\x03 \x03(\x0b\x32\x18.wsauthz.v1.CoreResourceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wsauthz.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REQUIRES']._serialized_start=74
-  _globals['_REQUIRES']._serialized_end=148
-  _globals['_CORERESOURCE']._serialized_start=150
-  _globals['_CORERESOURCE']._serialized_end=219
-  _globals['_COREACTION']._serialized_start=221
-  _globals['_COREACTION']._serialized_end=273
+  _globals['_REQUIRES']._serialized_start=75
+  _globals['_REQUIRES']._serialized_end=208
+  _globals['_ALTERNATIVE']._serialized_start=210
+  _globals['_ALTERNATIVE']._serialized_end=287
+  _globals['_CORERESOURCE']._serialized_start=289
+  _globals['_CORERESOURCE']._serialized_end=358
+  _globals['_COREACTION']._serialized_start=360
+  _globals['_COREACTION']._serialized_end=412
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,8 @@ class Requires(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """The scope the calling application needs: check, act-as, provision, watch."""
     resource: _builtins.str
@@ -40,6 +42,14 @@ class Requires(_message.Message):
     """Where it is asked: names of request fields, separated by "|", the first one set counts;
     "platform" is the platform; "parent:<field>" is the place above the one the field names.
     """
+    own: _builtins.str
+    """The request field with the user that is asked about: an actor that names itself needs only a live membership of the
+    place, or to be allowed to view it.
+    """
+    @_builtins.property
+    def alternative(self) -> Global___Alternative:
+        """Asked in place of all that where the request sets a field."""
+
     def __init__(
         self,
         *,
@@ -47,14 +57,48 @@ class Requires(_message.Message):
         resource: _builtins.str = ...,
         action: _builtins.str = ...,
         place: _builtins.str = ...,
+        own: _builtins.str = ...,
+        alternative: Global___Alternative | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative", b"alternative"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "place", b"place", "resource", b"resource", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "alternative", b"alternative", "own", b"own", "place", b"place", "resource", b"resource", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Requires: _TypeAlias = Requires  # noqa: Y015
+
+@_typing.final
+class Alternative(_message.Message):
+    """Another question, for requests that set a field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The request field."""
+    resource: _builtins.str
+    """As in Requires."""
+    action: _builtins.str
+    place: _builtins.str
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        action: _builtins.str = ...,
+        place: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "field", b"field", "place", b"place", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Alternative: _TypeAlias = Alternative  # noqa: Y015
 
 @_typing.final
 class CoreResource(_message.Message):

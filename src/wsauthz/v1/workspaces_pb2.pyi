@@ -102,7 +102,9 @@ class Workspace(_message.Message):
     def settings(self) -> Global___WorkspaceSettings: ...
     @_builtins.property
     def enabled_providers(self) -> Global___ProviderList:
-        """Unset: every provider of the catalog."""
+        """Those that run, in the order set: while none were set every one of the catalog, and never one that the catalog lacks.
+        Unset: the catalog has no providers.
+        """
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -701,11 +703,14 @@ class ListUserWorkspacesResponse(_message.Message):
     CURRENT_WORKSPACE_FIELD_NUMBER: _builtins.int
     CAN_CREATE_WORKSPACE_FIELD_NUMBER: _builtins.int
     CAN_CREATE_CHILD_WORKSPACE_FIELD_NUMBER: _builtins.int
+    CAN_CREATE_ORGANIZATION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     can_create_workspace: _builtins.bool
     """workspace/create is allowed at the platform."""
     can_create_child_workspace: _builtins.bool
     """workspace/create_child is allowed in the current workspace."""
+    can_create_organization: _builtins.bool
+    """organization/create is allowed at the platform: CreateWorkspace may bring a new organization with it."""
     @_builtins.property
     def workspaces(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserWorkspace]: ...
     @_builtins.property
@@ -718,10 +723,11 @@ class ListUserWorkspacesResponse(_message.Message):
         current_workspace: Global___UserWorkspace | None = ...,
         can_create_workspace: _builtins.bool = ...,
         can_create_child_workspace: _builtins.bool = ...,
+        can_create_organization: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["current_workspace", b"current_workspace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_create_child_workspace", b"can_create_child_workspace", "can_create_workspace", b"can_create_workspace", "current_workspace", b"current_workspace", "next_page_token", b"next_page_token", "workspaces", b"workspaces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_create_child_workspace", b"can_create_child_workspace", "can_create_organization", b"can_create_organization", "can_create_workspace", b"can_create_workspace", "current_workspace", b"current_workspace", "next_page_token", b"next_page_token", "workspaces", b"workspaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,8 +90,8 @@ class WorkspaceServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateWorkspace(self, request, context):
-        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
-        or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
+        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
+        asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
         create it expires: ownership does not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -32,8 +32,8 @@ class WorkspaceServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkspaceServiceAsyncStub: ...
     CreateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.CreateWorkspaceRequest, _workspaces_pb2.CreateWorkspaceResponse]
-    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
-    or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
+    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
+    asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
     create it expires: ownership does not.
     """
     CreateChildWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.CreateChildWorkspaceRequest, _workspaces_pb2.CreateChildWorkspaceResponse]
@@ -68,8 +68,8 @@ class WorkspaceServiceStub:
 class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.CreateWorkspaceRequest, _workspaces_pb2.CreateWorkspaceResponse]  # type: ignore[assignment]
-    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
-    or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
+    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
+    asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
     create it expires: ownership does not.
     """
     CreateChildWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.CreateChildWorkspaceRequest, _workspaces_pb2.CreateChildWorkspaceResponse]  # type: ignore[assignment]
@@ -107,8 +107,8 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspaces_pb2.CreateWorkspaceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.CreateWorkspaceResponse, _abc.Awaitable[_workspaces_pb2.CreateWorkspaceResponse]]:
-        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
-        or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
+        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
+        asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
         create it expires: ownership does not.
         """
 
