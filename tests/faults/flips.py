@@ -251,6 +251,12 @@ FLIPS: Final[dict[str, Callable[[Stage], Case]]] = {
     "UpsertUser": _of_member(
         "users", "UpsertUser", lambda _, user: users_pb2.UpsertUserRequest(user_id=user, is_active=False), ""
     ),
+    "BatchUpsertUsers": _of_member(
+        "users",
+        "BatchUpsertUsers",
+        lambda _, user: users_pb2.BatchUpsertUsersRequest(users=[users_pb2.UserEvent(user_id=user, is_active=False)]),
+        "",
+    ),
     "DeleteAccount": _of_member("users", "DeleteAccount", lambda *_: users_pb2.DeleteAccountRequest(), "member"),
     "CreateOrganization": _created("CreateOrganization"),
     "DeleteOrganization": _of_organization("DeleteOrganization", organizations_pb2.DeleteOrganizationRequest, "owner"),

@@ -244,6 +244,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         is_harmless=True,
         needs_actor=False,
     ),
+    "BatchUpsertUsers": Mutation(
+        fields=lambda call: {"users": [{"user_id": call.actor, "name": call.new}]},
+        refused=lambda _: set(),
+        is_harmless=True,
+        needs_actor=False,
+    ),
     "UpdateProfile": _ruled(lambda call: {"default_workspace_id": call.place[1]}, "workspace view", is_harmless=True),
     "SwitchWorkspace": _ruled(_workspace, "workspace view", is_harmless=True),
     "DeleteAccount": Mutation(fields=lambda _: {}, refused=_own),

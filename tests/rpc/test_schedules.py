@@ -122,7 +122,7 @@ def test_what_the_library_takes_is_taken(oneglanse: Tenants, workspace: tuple[st
         "0\u00a00 * * *",
         "0 0 * * \u017fun",
         "\u0660 * * * *",
-        "* " * 500_000,
+        "* " * 5_000,
     ],
     ids=lambda schedule: repr(schedule[:20]),
 )
