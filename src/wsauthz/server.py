@@ -207,7 +207,7 @@ class Server:
             ProviderService(),
             ScheduleService(),
             SubscriptionService(),
-            MembershipService(pages),
+            MembershipService(pages, Attempts()),
             InvitationService(pages, metrics, attempts),
             JoiningService(metrics, attempts),
             PolicyService(replica, metrics),

@@ -102,7 +102,7 @@ class Ground(Holdings):
         if refused := self.by_rule(actor, "member add", place):
             return refused
         row = self.row(user, place)
-        found = self.invalid(place[0], terms) | self.closed(place) | self.give(actor, place, terms)
+        found = self.invalid(place[0], terms) | self.closed(place) | self.give(actor, place, terms) | self.unknown(user)
         if row is not None and (counts(row, self.case.now) or not row["is_active"]):
             return found or {"ALREADY_MEMBER"}
         # An expired one is closed and replaced; and a membership can take away what somebody holds from above.
@@ -118,7 +118,7 @@ class Ground(Holdings):
         old = Terms(*(row[name] for name in Terms._fields))
         new = old._replace(**change)
         found = self.invalid(place[0], new) if new.role != old.role or self.is_owner_like(new.role) else set()
-        found |= self.touch(actor, place, user) | self._given(actor, place, old, new)
+        found |= self.touch(actor, place, user) | self._given(actor, place, user, old, new)
         if actor == user and sooner(old.expires_at, new.expires_at):
             found.add(CEILING)
         ends = old.is_active and not new.is_active
@@ -158,7 +158,9 @@ class Ground(Holdings):
 
     def accepting(self, user: str, place: PlaceKey) -> Reasons:
         """Return why somebody who was invited may not come in."""
-        return self._shut_out(place, user) if self.is_active(user) else {"USER_INACTIVE"}
+        if not self.is_active(user):
+            return {"USER_INACTIVE"}
+        return {"INVITATION_EMAIL_MISMATCH"} if self.unknown(user) else self._shut_out(place, user)
 
     def handing_out(self, actor: str, place: PlaceKey, question: str) -> Reasons:
         """Return why somebody may not have a code that lets others in with the default role, for however long."""
@@ -172,6 +174,7 @@ class Ground(Holdings):
         found, present = self.closed(place), self.row(actor, place)
         if present is not None and counts(present, self.case.now):
             return found
+        found |= self.unknown(actor)
         for each in self.path(place):
             row = self.row(actor, each) if each == place or each[0] == "organization" else None
             if row is not None and not row["is_active"]:
@@ -197,13 +200,13 @@ class Ground(Holdings):
             found.add("ALREADY_OWNER")
         elif row is None or not counts(row, self.case.now) or not self.is_active(user):
             found.add("MEMBER_NOT_FOUND")
-        return found
+        return found | self.unknown(user)
 
     def creating_child(self, actor: str, place: PlaceKey, modules: Iterable[str] | None) -> Reasons:
         """Return why somebody may not create a child with the modules."""
         if refused := self.by_rule(actor, "workspace create_child", place):
             return refused
-        found = self.closed(place) | self.lasting(actor, place, "workspace create_child")
+        found = self.closed(place) | self.lasting(actor, place, "workspace create_child") | self.unknown(actor)
         for module in modules or ():
             if any(module not in own(self.case.state, above).get("modules", [module]) for above in self.path(place)):
                 found.add("MODULE_NOT_IN_PARENT")
@@ -217,17 +220,18 @@ class Ground(Holdings):
         """Return why somebody may not create a workspace in an organization; a foreign one is as an unknown one."""
         if refused := self.by_rule(actor, "workspace create", place):
             return {"NOT_ORG_MEMBER"} if refused == {"ORGANIZATION_NOT_FOUND"} else refused
-        found = self.closed(place) | self.lasting(actor, place, "workspace create")
+        found = self.closed(place) | self.lasting(actor, place, "workspace create") | self.unknown(actor)
         return found if self.row(actor, place) else {"NOT_ORG_MEMBER"}
 
-    def _given(self, actor: str, place: PlaceKey, old: Terms, new: Terms) -> Reasons:
+    def _given(self, actor: str, place: PlaceKey, user: str, old: Terms, new: Terms) -> Reasons:
         """Return whether a change gives more than the actor holds."""
         added = tuple(name for name in new.permissions if name not in old.permissions)
         widened = narrower(old.modules, new.modules) or sooner(old.expires_at, new.expires_at)
         if widened or (new.is_active and not old.is_active):
-            return self.give(actor, place, new)
+            return self.give(actor, place, new) | self.unknown(user)
         raised = new.role != old.role and self.role_rank(new.role) >= self.role_rank(old.role)
-        return self.give(actor, place, new._replace(permissions=added)) if raised or added else set()
+        given = new._replace(permissions=added)
+        return self.give(actor, place, given) | self.unknown(user) if raised or added else set()
 
     def _is_less(self, old: Terms, new: Terms) -> bool:
         return (

@@ -106,6 +106,10 @@ class Holdings:
         state = effective_state(self.case.state, place)
         return {CLOSED[state]} if state in CLOSED else set()
 
+    def unknown(self, user: str) -> Reasons:
+        """Return why an id is given nothing that the application never mirrored."""
+        return set() if user in self.case.state.users else {"USER_NOT_FOUND"}
+
     def is_active(self, user: str) -> bool:
         return bool(self.case.state.users.get(user, {}).get("is_active", True))
 

@@ -7,7 +7,7 @@ from typing import Any
 from tests.oracle.plain_state import PlaceKey
 from tests.oracle.tenancy_members import why_not_say
 from tests.oracle.tenancy_model import Reasons, Tenancy
-from tests.oracle.tenancy_rights import above_ceiling, could_send, is_deactivated, is_pending, refused
+from tests.oracle.tenancy_rights import above_ceiling, could_send, is_deactivated, is_pending, refused, unknown
 
 MOST_FAILURES = 10
 NOWHERE: Reasons = {"WORKSPACE_NOT_FOUND"}
@@ -143,6 +143,7 @@ def why_not_join(model: Tenancy, actor: str, code: str) -> Reasons:
     place: PlaceKey = ("workspace", found[0])
     row = model.member(place, actor)
     reasons = model.has_room_for(place) | _why_not_back(model, actor, place)
+    reasons |= unknown(model, actor) if row is None else set()
     roof = model.roof(place)
     if row is None and roof is not None:
         reasons |= _why_not_back(model, actor, roof)

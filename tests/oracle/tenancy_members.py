@@ -13,8 +13,10 @@ from tests.oracle.tenancy_rights import (
     ends,
     is_deactivated,
     is_pending,
+    not_addable,
     refused,
     revoke_unsendable,
+    unknown,
     untouchable,
 )
 
@@ -37,6 +39,7 @@ def why_not_offer(model: Tenancy, actor: str, place: PlaceKey, terms: Mapping[st
 def why_not_add(model: Tenancy, actor: str, place: PlaceKey, user: str, terms: Mapping[str, Any]) -> Reasons:
     """Return why AddMember is refused."""
     reasons = why_not_offer(model, actor, place, terms)
+    reasons = reasons or not_addable(model, actor, place, user)
     row = model.member(place, user) if not reasons else None
     if row is not None and not model.is_expired(row):
         return {"ALREADY_MEMBER"}
@@ -129,7 +132,8 @@ def _above_what_is_given(
     if not (gets_all or given or is_raised):
         return set()
     until = new["expires_at"]
-    return above_ceiling(model, actor, place, new["role"], permissions=given, modules=new["modules"], until=until)
+    ceiling = above_ceiling(model, actor, place, new["role"], permissions=given, modules=new["modules"], until=until)
+    return ceiling | unknown(model, new["user_id"])
 
 
 def _limits(values: Mapping[str, Any]) -> bool:
@@ -251,7 +255,7 @@ def why_not_transfer(model: Tenancy, actor: str, place: PlaceKey, user: str) -> 
     row = model.member(place, user)
     if row is None or not row["is_active"] or model.is_expired(row) or is_deactivated(model, user):
         reasons.add("MEMBER_NOT_FOUND")
-    return reasons
+    return reasons | unknown(model, user)
 
 
 def transfer(model: Tenancy, place: PlaceKey, user: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.oracle.plain_state import PLATFORM, PlaceKey, has_module, own, path, subscription
 from tests.oracle.tenancy_model import Reasons, Tenancy, above
-from tests.oracle.tenancy_rights import ends, refused
+from tests.oracle.tenancy_rights import ends, refused, unknown
 
 MOST_DEEP = 16
 
@@ -45,7 +45,8 @@ def why_not_default(model: Tenancy, actor: str, key: str) -> Reasons:
 
 def why_not_organization(model: Tenancy, actor: str, slug: str) -> Reasons:
     """Return why CreateOrganization is refused."""
-    return refused(model, actor, "organization/create", PLATFORM) or slug_taken(model.organizations.values(), slug)
+    reasons = refused(model, actor, "organization/create", PLATFORM)
+    return reasons or slug_taken(model.organizations.values(), slug) | unknown(model, actor)
 
 
 def slug_taken(rows: Iterable[Mapping[str, Any]], slug: str) -> Reasons:
@@ -62,7 +63,7 @@ def create_organization(model: Tenancy, actor: str, key: str, slug: str) -> None
 def why_not_workspace(model: Tenancy, actor: str, organization: str | None, slug: str) -> Reasons:
     """Return why CreateWorkspace is refused in an organization, or (None) on its own."""
     if organization is None:
-        return refused(model, actor, "workspace/create", PLATFORM)
+        return refused(model, actor, "workspace/create", PLATFORM) or unknown(model, actor)
     roof: PlaceKey = ("organization", organization)
     reasons = refused(model, actor, "workspace/create", roof)
     if reasons == {"ORGANIZATION_NOT_FOUND"}:
@@ -70,7 +71,7 @@ def why_not_workspace(model: Tenancy, actor: str, organization: str | None, slug
     if reasons:
         return reasons
     reasons = model.has_room_for(roof) | slug_taken(_siblings(model, organization), slug)
-    reasons |= ends(model, actor, roof, "workspace/create")
+    reasons |= ends(model, actor, roof, "workspace/create") | unknown(model, actor)
     return reasons if model.member(roof, actor) is not None else reasons | {"NOT_ORG_MEMBER"}
 
 
@@ -78,7 +79,7 @@ def why_not_child(model: Tenancy, actor: str, parent: PlaceKey, slug: str, modul
     """Return why CreateChildWorkspace is refused."""
     if reasons := refused(model, actor, "workspace/create_child", parent):
         return reasons
-    reasons = model.has_room_for(parent) | ends(model, actor, parent, "workspace/create_child")
+    reasons = model.has_room_for(parent) | ends(model, actor, parent, "workspace/create_child") | unknown(model, actor)
     if sum(kind == "workspace" for kind, _ in path(model, parent)) >= MOST_DEEP:
         reasons.add("LIMIT_REACHED")
     roof = model.roof(parent)

@@ -33,6 +33,32 @@ def refused(
     return {decision.reasons[0]}
 
 
+def unknown(model: Tenancy, user: str) -> Reasons:
+    """Return the refusal to give something to an id that was never mirrored, or whose account was deleted."""
+    return set() if user in model.users else {"USER_NOT_FOUND"}
+
+
+def not_addable(model: Tenancy, actor: str, place: PlaceKey, user: str) -> Reasons:
+    """Return why the actor may not add somebody by an id, of whom it need not know that there is such a user."""
+    by_id = model.policy.catalog.get("joining", {}).get("add_by_id", "anybody")
+    if by_id == "anybody" or (by_id == "visible" and visible(model, actor, place, user)):
+        return unknown(model, user)
+    return {"USER_NOT_FOUND"}
+
+
+def visible(model: Tenancy, actor: str, place: PlaceKey, user: str) -> bool:
+    """Tell whether the actor may know of a user: itself, who is or was here or above, who is where it lists members."""
+    if actor == user or model.may(actor, PLATFORM, "user/view"):
+        return True
+    if any(model.ever[above, user] for above in path(model, place) if above != PLATFORM):
+        return True
+    inside = [where for where, who in model.memberships if who == user]
+    owned: list[PlaceKey] = [
+        ("workspace", key) for key, row in model.workspaces.items() if row["owner_user_id"] == user
+    ]
+    return any(model.may(actor, where, "member/view") for where in inside + owned)
+
+
 def is_deactivated(model: Tenancy, user: str) -> bool:
     """Tell whether the application has deactivated the account."""
     return model.users.get(user, {}).get("is_active") is False

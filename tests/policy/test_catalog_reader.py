@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.policy.bundle_files import CATALOG, CORE, catalog
-from wsauthz.policy.catalog import Answer, Reason
+from wsauthz.policy.catalog import AddById, Answer, Reason
 from wsauthz.policy.catalog_reader import read_catalog
 
 
@@ -78,11 +78,20 @@ def test_what_may_be_left_out_has_a_default() -> None:
     text = text[: text.index("[authzen]")]
     found = catalog(text)
     assert found.join_methods == ("invite_code",)
+    assert found.add_by_id is AddById.ANYBODY
     assert found.invitation_lifetime_days == 7
     assert (found.workspaces_per_owner, found.children_per_parent, found.members_per_place) == (100, 1000, 100_000)
     assert found.providers is None
     assert found.permissions == {}
     assert found.subject_types == ("user",)
+
+
+@pytest.mark.parametrize("by_id", AddById)
+def test_whom_one_may_add_by_an_id_may_be_said_without_the_codes(by_id: AddById) -> None:
+    start = CATALOG.index("[joining]")
+    end = CATALOG.index("\n\n", start)
+    found = catalog(f'{CATALOG[:start]}[joining]\nadd_by_id = "{by_id}"{CATALOG[end:]}')
+    assert (found.add_by_id, found.join_methods) == (by_id, ("invite_code",))
 
 
 def test_one_limit_may_be_given_alone() -> None:
@@ -186,6 +195,12 @@ def test_the_core_may_require_a_feature_in_a_bundle_without_plans() -> None:
         ('type = "free"\n', "", "plans.small: type is missing"),
         ('post = "Post"', '"Post" = "Post"', "providers.Post: is not 1 to 64 characters"),
         ('"organization"]\n\n[inv', '"code"]\n\n[inv', "joining.methods: 'code' is unknown"),
+        (
+            "[joining]",
+            '[joining]\nadd_by_id = "visble"',
+            "joining.add_by_id: 'visble' is unknown (did you mean visible?)",
+        ),
+        ("[joining]", "[joining]\nadd_by_id = true", "joining.add_by_id: must be a text"),
         ("lifetime_days = 3", "lifetime_days = 0", "invitations.lifetime_days: must be at least 1"),
         ("lifetime_days = 3", "lifetime_days = 91", "invitations.lifetime_days: must be at most 90"),
         ("lifetime_days = 3", "lifetime_days = 700", "invitations.lifetime_days: must be at most 90"),

@@ -16,6 +16,7 @@ from tests.oracle.plain_grants import Ground
 from tests.oracle.plain_state import PLATFORM, Case, PlaceKey, Policy, State
 from tests.rpc.people import ROOMS, Person, Seat, kind_of
 
+NEWCOMER: Final = "newcomer"
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -32,6 +33,7 @@ class World:
     state: State = field(default_factory=State)
 
     def __post_init__(self) -> None:
+        self.state.put("user", {"id": NEWCOMER, "is_active": True})  # as whom attempts are judged before they are made
         modules = list(self.rules.catalog["modules"])
         self._record("organization", id=self.id("organization"))
         above: dict[str, Any] = {"organization": self.id("organization")}
@@ -94,7 +96,8 @@ class World:
         person = self.people[name]
         user = f"{self.user(name)}.{number}" if number else self.user(name)
         self.users[user] = name
-        self._record("user", id=user, email=email(user), email_verified=True, is_active=person.is_active)
+        if person.is_known:
+            self._record("user", id=user, email=email(user), email_verified=True, is_active=person.is_active)
         for seat in person.seats:
             self._membership(user, seat)
         return user

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
+from tests.rpc import casts
 from tests.rpc.casts import World
 from tests.rpc.moves import WAYS, Move
 from tests.rpc.people import ROOMS, SOME_DAY, assignable, lowest
@@ -40,7 +41,7 @@ class Attempt:
             path=self.path,
             place=world.place(self.room),
             actor=actor or world.user(self.actor),
-            target=target or (world.user(self.target) if self.target else "newcomer"),
+            target=target or (world.user(self.target) if self.target else casts.NEWCOMER),
             values=self.values,
             code="" if self.room == "organization" else world.code(self.room),
         )
@@ -109,6 +110,13 @@ def _adding(world: World, room: str) -> Iterator[dict[str, Any]]:
             yield {"target": target, "values": {"role": role}}
 
 
+def _adding_by_email(world: World, room: str) -> Iterator[dict[str, Any]]:
+    """Yield those with an address: one that leads nowhere is counted, and few are free."""
+    for each in _adding(world, room):
+        if "target" not in each or world.people[each["target"]].is_known:
+            yield each
+
+
 def _inviting(world: World, room: str) -> Iterator[dict[str, Any]]:
     for each in _adding(world, room):
         if "permissions" not in each["values"]:
@@ -151,7 +159,7 @@ def _changes(world: World, old: Mapping[str, Any], kind: str) -> Iterator[dict[s
 def _others(world: World, room: str) -> Iterator[dict[str, Any]]:
     """Yield everybody as the target."""
     for target, person in world.people.items():
-        if person.seat(room) or target == "stranger":
+        if person.seat(room) or "stranger" in target:
             yield {"target": target}
 
 
@@ -176,7 +184,7 @@ def _children(world: World, room: str) -> Iterator[dict[str, Any]]:
 
 _MADE: Final[Mapping[str, Callable[[World, str], Iterator[dict[str, Any]]]]] = {
     "AddMember": _adding,
-    "AddMemberByEmail": _adding,
+    "AddMemberByEmail": _adding_by_email,
     "UpdateMember": _updating,
     "RemoveMember": _others,
     "Leave": _alone,

@@ -59,6 +59,8 @@ def losses(rules: Any, chance: Random, most: int) -> list[Loss]:
     ground, place = whole.ground, whole.place("workspace")
     found = []
     for sender, person in everybody.items():
+        if not person.is_known:
+            continue  # deactivating the user would mirror it
         offers = [terms for terms in _offers(rules) if not ground.inviting(whole.user(sender), place, "", terms)]
         rooms = [room for room in ROOMS if person.seat(room)]
         found += [(sender, room, what, offers) for room in rooms for what in CHANGES if offers]

@@ -67,7 +67,7 @@ class Way:
 
 
 def _deleting(move: Move, ground: Ground) -> Reasons:
-    is_own = move.actor == move.target and ground.case.state.users[move.actor]["is_active"]
+    is_own = move.actor == move.target and ground.is_active(move.actor)
     return set() if is_own else ground.by_rule(move.actor, "user delete", PLATFORM)
 
 

@@ -38,6 +38,8 @@ class Person:
     seats: tuple[Seat, ...] = ()
     owns: str = ""
     is_active: bool = True
+    is_known: bool = True
+    """Whether the application has mirrored the user."""
 
     def seat(self, room: str) -> Seat | None:
         """Return the membership in a room."""
@@ -136,6 +138,13 @@ def _limited(rules: Policy) -> Iterator[tuple[str, Person]]:
         yield f"workspace-{role}-until", Person(seats=(replace(seat, expires_at=SOME_DAY),))
         yield f"workspace-{role}-late", Person(seats=(replace(seat, expires_at=LONG_AGO),))
     above = Seat(room="parent", role=high)
+    yield "unknown-stranger", Person(is_known=False)
+    for role in (high, low):
+        yield f"workspace-{role}-unknown", Person(seats=(replace(here, role=role),), is_known=False)
+        yield (
+            f"workspace-{role}-unknown-off",
+            Person(seats=(replace(here, role=role, is_active=False),), is_known=False),
+        )
     yield f"workspace-{high}-gone", Person(seats=(replace(here, role=high),), is_active=False)
     yield "parent-first-and-low", Person(seats=(replace(above, modules=first), here))
     yield "parent-until", Person(seats=(replace(above, expires_at=SOME_DAY),))

@@ -7,7 +7,10 @@ from tests.serving import Client, Serving
 from wsauthz.v1 import authorization_pb2, memberships_pb2, organizations_pb2, places_pb2, users_pb2, workspaces_pb2
 
 OPERATOR = "root"
-STATE: dict[str, Any] = {"memberships": [{"platform": True, "user": OPERATOR, "role": "operator"}]}
+STATE: dict[str, Any] = {
+    "users": [{"id": OPERATOR}],
+    "memberships": [{"platform": True, "user": OPERATOR, "role": "operator"}],
+}
 """Platform roles are given beside the server, never through it."""
 
 

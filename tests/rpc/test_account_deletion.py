@@ -370,17 +370,6 @@ def test_nobody_else_does_nor_learns_who_there_is(eventpalour: Tenants) -> None:
     assert deleting(eventpalour, user, "a b").fields == ("user_id",)
 
 
-def test_a_user_who_was_never_mirrored_leaves_its_memberships(dam: Tenants) -> None:
-    first = dam.user()
-    workspace = dam.workspace(first).id
-    user = dam.member(first, workspace, user=f"never-mirrored-{workspace}")
-    assert dam.reason(user, workspace) == ""
-    assert counts(delete(dam, user)) == (True, 0, 0, 0)
-    assert dam.reason(user, workspace) == "NOT_A_MEMBER"
-    assert_nothing_left(dam, user)
-    assert not delete(dam, OPERATOR, "never-heard-of").deleted
-
-
 def test_a_deactivated_user_does_not_delete_itself(dam: Tenants) -> None:
     user = dam.user()
     own = dam.workspace(user).id

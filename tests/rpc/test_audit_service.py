@@ -52,7 +52,7 @@ def rename(tenants: Tenants, actor: str, workspace: str, name: str) -> None:
 def test_an_entry_says_who_did_what_to_what(dam: Tenants) -> None:
     owner = dam.user()
     workspace = dam.workspace(owner).id
-    request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="ann", role="viewer")
+    request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=dam.user(), role="viewer")
     added = dam.client(owner).memberships.AddMember(request, metadata=(("x-request-id", "call-1"),)).membership
     entry = entries(dam, owner, workspace_id=workspace)[0]
     assert (entry.caller, entry.actor, entry.method) == ("local", owner, "MembershipService/AddMember")

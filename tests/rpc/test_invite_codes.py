@@ -163,7 +163,9 @@ def test_a_workspace_that_never_had_a_code_gets_one_by_rotating(
     make_database: MakeDatabase, bundle: str, is_enabled: bool
 ) -> None:
     workspaces = [{"id": each, "owner": "ann"} for each in ("workspace_a", "workspace_b")]
-    with serving(make_database(), bundle, {**STATE, "users": [{"id": "ann"}], "workspaces": workspaces}) as tenants:
+    with serving(
+        make_database(), bundle, {**STATE, "users": [*STATE["users"], {"id": "ann"}], "workspaces": workspaces}
+    ) as tenants:
         shown = get(tenants, "ann", "workspace_a")
         assert (shown.code, shown.is_enabled) == ("", False)
         # Nobody has switched its other ways off, where there are others.

@@ -186,7 +186,7 @@ def test_adding_somebody_by_id_says_nothing_of_the_user(tenants: Tenants, last_s
     last_seen.clear()
     method = next(method for method in MANAGING if method.name == "AddMember")
     memberships = []
-    for user in (THEIRS.guest, "guest-nobody"):
+    for user in (THEIRS.guest, tenants.user()):
         request: Any = valid(method, OTHERS)
         request.user_id = user
         answer: Any = ask(tenants, method, request, OTHERS.owner)

@@ -301,7 +301,7 @@ def check_invite_codes_only(tenants: Tenants) -> None:
 
 TWINS: dict[str, Any] = {
     **STATE,
-    "users": [{"id": "ann"}],
+    "users": [*STATE["users"], {"id": "ann"}],
     "organizations": [{"id": "twin", "slug": "first"}, {"id": "second", "slug": "twin"}, {"id": "workspace_o"}],
     "workspaces": [
         {"id": "a", "organization": "twin", "owner": "ann", "slug": "hall"},
@@ -410,8 +410,8 @@ def test_nobody_joins_a_suspended_or_inactive_workspace(oneglanse: Tenants, verb
     joined(oneglanse, member, code)
     request = getattr(workspace_states_pb2, f"{verb}WorkspaceRequest")(workspace_id=workspace)
     getattr(oneglanse.operator.states, f"{verb}Workspace")(request)
-    before = oneglanse.revision
-    for actor in ("newcomer", member):
+    newcomer, before = oneglanse.user(), oneglanse.revision
+    for actor in (newcomer, member):
         for each in (code, workspace, f"{both.slug}/marketing"):
             refused = joining(oneglanse, actor, each)
             assert (refused.code, refused.reason, refused.violations) == (PRECONDITION, reason, (reason,))
@@ -551,8 +551,8 @@ def test_a_full_place_takes_nobody(sqlite_url: str, tmp_path: Path) -> None:
         one = Acme(tenants, workspaces=("Only",))
         user = tenants.user()
         joined(tenants, user, one.slug)
-        before = tenants.revision
-        refused = joining(tenants, "late", one.slug)
+        late, before = tenants.user(), tenants.revision
+        refused = joining(tenants, late, one.slug)
         assert (refused.code, refused.reason) == (PRECONDITION, "LIMIT_REACHED")
         assert tenants.revision == before
         assert join(tenants, user, one.slug).joined.already_member
@@ -662,7 +662,7 @@ codes = st.one_of(st.text(max_size=310), st.lists(pieces, max_size=8).map("".joi
 @example(code="second")
 @example(code="%")
 def test_whatever_somebody_sends_gets_an_answer(twins: Tenants, code: str) -> None:
-    client = Client(twins.server.channel, "guest-" + secrets.token_hex(8))
+    client = Client(twins.server.channel, twins.user("guest"))
     answer = attempt(client.invitations.JoinByCode, pb.JoinByCodeRequest(code=code))
     if isinstance(answer, Refusal):
         assert answer.reason in {"INVALID_CODE", "WORKSPACE_NOT_FOUND"}

@@ -177,13 +177,6 @@ def test_a_place_has_to_be_named(dam: Tenants) -> None:
     assert refused.code in {INVALID, NOT_FOUND}
 
 
-def test_users_need_not_be_mirrored(dam: Tenants) -> None:
-    owner = dam.user()
-    workspace = dam.workspace(owner).id
-    add(dam, owner, workspace, "never|mirrored")
-    assert dam.reason("never|mirrored", workspace) == ""
-
-
 def test_nobody_is_added_to_a_suspended_or_inactive_place(dam: Tenants) -> None:
     owner = dam.user()
     workspace = dam.workspace(owner).id

@@ -22,6 +22,7 @@ from wsauthz.v1 import memberships_pb2
 
 ALLOW, DENY = pb.DECISION_ALLOW, pb.DECISION_DENY
 WORLD: dict[str, Any] = {
+    "users": [*STATE["users"], {"id": "owen"}, {"id": "ada"}],
     "workspaces": [{"id": "hq", "owner": "owen"}, {"id": "eu", "parent": "hq", "owner": "owen"}],
     "memberships": [*STATE["memberships"], {"workspace": "hq", "user": "ada", "role": "admin"}],
 }

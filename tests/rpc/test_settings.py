@@ -14,7 +14,7 @@ from wsauthz.v1 import workspaces_pb2
 
 PLANS: dict[str, Any] = {
     **STATE,
-    "users": [{"id": "olaf", "name": "Olaf", "email": "olaf@example.com"}],
+    "users": [*STATE["users"], {"id": "olaf", "name": "Olaf", "email": "olaf@example.com"}],
     "workspaces": [
         {"id": "free", "owner": "olaf", "modules": ["dam"]},
         {"id": "free-child", "parent": "free", "owner": "olaf", "modules": ["dam"]},

@@ -171,16 +171,6 @@ def test_a_deleted_workspace_cannot_be_switched_to(dam: Tenants) -> None:
     assert default_of(dam, user) == ""
 
 
-@pytest.mark.req("REQ-102")
-def test_an_actor_that_was_never_mirrored_cannot_switch(dam: Tenants) -> None:
-    owner = dam.user()
-    workspace = dam.workspace(owner).id
-    dam.member(owner, workspace, user="never-mirrored-either")
-    refused = switching(dam, "never-mirrored-either", workspace)
-    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
-    assert entered(dam, "never-mirrored-either") == []
-
-
 @pytest.mark.parametrize("workspace", ["", " ", "a b", "*", "a" * 129])
 def test_a_malformed_workspace_is_named(dam: Tenants, workspace: str) -> None:
     refused = switching(dam, dam.user(), workspace)

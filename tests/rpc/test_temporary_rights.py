@@ -136,7 +136,7 @@ def test_a_workspace_of_an_organization_is_not_created_on_a_temporary_right(oneg
 def temporary_operator(make_database: MakeDatabase) -> Any:
     """Return a server of the dam bundle on which everybody's rights at the platform end on Friday, but one's."""
     until = {"platform": True, "user": "helper", "role": "operator", "expires_at": FRIDAY.isoformat()}
-    state = {**STATE, "memberships": [*STATE["memberships"], until], "users": [{"id": "helper"}]}
+    state = {**STATE, "memberships": [*STATE["memberships"], until], "users": [*STATE["users"], {"id": "helper"}]}
     with serving(make_database(), "dam", state) as tenants:
         yield tenants
 

@@ -131,7 +131,7 @@ def drop(url: str, table: str) -> None:
 def test_what_breaks_inside_is_told_by_an_incident_and_nothing_else(database_url: str, table: str) -> None:
     with Serving(database_url, BUNDLES / "dam") as server:
         tenants = Tenants(server)
-        owner = tenants.user()
+        owner, other = tenants.user(), tenants.user()
         workspace = tenants.workspace(owner).id
         drop(database_url, table)
         client = tenants.client(owner)
@@ -139,7 +139,7 @@ def test_what_breaks_inside_is_told_by_an_incident_and_nothing_else(database_url
             (client.memberships.ListMembers, memberships_pb2.ListMembersRequest(workspace_id=workspace)),
             (client.users.GetUser, users_pb2.GetUserRequest(user_id=owner)),
             (client.users.UpsertUser, users_pb2.UpsertUserRequest(user_id=owner, name="Other")),
-            (client.memberships.AddMember, memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="x")),
+            (client.memberships.AddMember, memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=other)),
         ]
         for method, request in requests:
             found = attempt(method, request)

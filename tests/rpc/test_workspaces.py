@@ -367,10 +367,6 @@ def test_a_workspace_comes_with_what_is_effective(dam: Tenants) -> None:
 
 
 @pytest.mark.req("REQ-087")
-def test_an_owner_whom_nobody_mirrored_is_an_id(dam: Tenants) -> None:
-    assert get(dam, OPERATOR, dam.workspace(OPERATOR).id).owner == pb.Owner(id=OPERATOR)
-
-
 @pytest.mark.req("REQ-089", "REQ-136")
 def test_suspended_and_inactive_workspaces_are_shown(dam: Tenants) -> None:
     owner = dam.user()

@@ -120,6 +120,7 @@ UNKNOWN: list[tuple[dict[str, Any], type[InvalidArgument]]] = [
 def test_only_what_the_catalog_knows_can_be_given(dam: World) -> None:
     workspace = dam.workspace("ann")
     dam.add("ann", workspace, "bob", "viewer")
+    dam.known("cid")
     before = dam.revision
     for terms, refusal in UNKNOWN:
         with pytest.raises(refusal):

@@ -22,6 +22,7 @@ def test_slugs_of_organizations_are_unique(dam: World) -> None:
     slugs = [dam.organization("ann", name).slug for name in ("Acme", "ACME!", "acme", "日本")]
     assert slugs == ["acme", "acme-2", "acme-3", "organization"]
     assert dam.organization("ann", "Other", slug="The Others").slug == "the-others"
+    dam.known("bob")
     before = dam.revision
     with pytest.raises(SlugTaken) as refused:
         dam.organization("bob", "Another", slug="ACME")

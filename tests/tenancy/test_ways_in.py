@@ -120,8 +120,8 @@ def by_rpc(world: World, prefix: str, case: Case, chance: Random) -> None:
 
 def _add(world: World, prefix: str, place: PlaceKey, row: Row) -> None:
     values = {"role": row["role"], "modules": _modules(row), "expires_at": _time(row)}
-    actor = BOSS if place[0] == "workspace" else "op"
-    world.write(actor, memberships.add, place=_named(prefix, place), user_id=prefix + row["user"], **values)
+    actor, user = BOSS if place[0] == "workspace" else "op", world.known(prefix + row["user"])
+    world.write(actor, memberships.add, place=_named(prefix, place), user_id=user, **values)
 
 
 def _named(prefix: str, place: PlaceKey) -> PlaceKey:

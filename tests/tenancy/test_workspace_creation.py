@@ -179,6 +179,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.req("REQ-004", "REQ-009", "REQ-010", "REQ-091")
 def test_what_a_workspace_is_given_is_checked(dam: World) -> None:
+    dam.known("ann")
     for values, field in WRONG:
         with pytest.raises(InvalidArgument) as refused:
             dam.write("ann", workspace_creation.create, **{"name": "Studio", **values})
@@ -285,6 +286,7 @@ def test_who_creates_a_child_becomes_a_member_of_the_organization(dam: World) ->
 
 @pytest.mark.req("REQ-081")
 def test_branding_a_new_workspace_needs_the_plan_that_changing_it_needs(dam: World) -> None:
+    dam.known("ann")
     before = dam.revision
     with pytest.raises(Denied) as refused:
         dam.workspace("ann", settings=BRANDED)

@@ -56,7 +56,7 @@ class World:
     def __init__(self, database_url: str, bundle: CurrentPolicy) -> None:
         """Load the facts; to be used once for a fresh database, in which ``op`` becomes an operator of the platform."""
         self.open(database_url, bundle)
-        self.write("op", enrol, PLATFORM, "op", role="operator")
+        self.write("op", enrol, PLATFORM, self.known("op"), role="operator")
 
     def open(self, database_url: str, bundle: CurrentPolicy) -> None:
         """Load the facts of a database."""
@@ -90,27 +90,35 @@ class World:
         self.write("", upsert, UserEvent(user_id=user_id, name=user_id.title(), email=address, email_verified=verified))
         return user_id
 
+    def known(self, user_id: str) -> str:
+        """Mirror a user with nothing but an id, unless the application did, and return the id."""
+        if user_id not in self.replica.facts.users:
+            self.write("", upsert, UserEvent(user_id=user_id))
+        return user_id
+
     def organization(self, owner: str, name: str = "Acme", **values: Any) -> Organization:
         """Make an organization."""
-        return self.write(owner, organizations.create, name=name, **values)
+        return self.write(self.known(owner), organizations.create, name=name, **values)
 
     def workspace(self, owner: str, name: str = "Studio", **values: Any) -> Workspace:
         """Make a root workspace."""
-        return self.write(owner, workspace_creation.create, name=name, **values).workspace
+        return self.write(self.known(owner), workspace_creation.create, name=name, **values).workspace
 
     def child(self, owner: str, parent: Workspace, name: str = "Child", **values: Any) -> Workspace:
         """Make a child."""
-        return self.write(owner, workspace_creation.create_child, parent_workspace_id=parent.id, name=name, **values)
+        creator = self.known(owner)
+        return self.write(creator, workspace_creation.create_child, parent_workspace_id=parent.id, name=name, **values)
 
     def add(
         self, actor: str, place: Workspace | Organization, user_id: str, role: str = "", **values: Any
     ) -> Membership:
         """Add a member."""
-        return self.write(actor, memberships.add, place=key(place), user_id=user_id, role=role, **values)
+        return self.write(actor, memberships.add, place=key(place), user_id=self.known(user_id), role=role, **values)
 
     def enrol(self, place: Workspace | Organization, user_id: str, role: str, **values: Any) -> Membership:
         """Make a membership without asking whether it may be."""
-        return self.write("op", enrol, key(place), user_id, role=role, is_limited=False, **values)
+        user = self.known(user_id)
+        return self.write("op", enrol, key(place), user, role=role, is_limited=False, **values)
 
     def update(self, actor: str, place: Workspace | Organization, user_id: str, **values: Any) -> Membership:
         """Change a member."""

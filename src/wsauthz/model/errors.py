@@ -527,12 +527,12 @@ class TooManyRequests(Busy):
 
 
 class TooManyAttempts(Busy):
-    """Codes or tokens that led nowhere, too many of them in too short a time; ``seconds`` until the next try."""
+    """Codes, tokens or addresses that led nowhere, too many in too short a time; ``seconds`` until the next try."""
 
     reason = "TOO_MANY_ATTEMPTS"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("Too many codes or invitations were not found; try again later")
+        super().__init__("Too many codes, invitations or addresses were not found; try again later")
         self.retry_seconds = seconds
 
 

@@ -29,6 +29,17 @@ class Reason(StrEnum):
     CHILD_WORKSPACES_NOT_ALLOWED = "CHILD_WORKSPACES_NOT_ALLOWED"
 
 
+class AddById(StrEnum):
+    """Whom AddMember takes by a user id."""
+
+    ANYBODY = "anybody"
+    """Every user: ids are the application's to give out."""
+    VISIBLE = "visible"
+    """Users that the actor may know of."""
+    NOBODY = "nobody"
+    """No user: members are added by email, invited, or join by themselves."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
     """A role a membership may have."""
@@ -90,6 +101,7 @@ class Catalog:
     plans: Mapping[str, Plan]
     providers: Mapping[str, str] | None
     join_methods: tuple[str, ...]
+    add_by_id: AddById
     invitation_lifetime_days: int
     workspaces_per_owner: int
     children_per_parent: int

@@ -7,7 +7,7 @@ from typing import Final
 
 from wsauthz.model.invitations import MOST_DAYS
 from wsauthz.policy.answers_reader import read_answers, read_guards
-from wsauthz.policy.catalog import Catalog, CoreVocabulary, Plan, ResourceType
+from wsauthz.policy.catalog import AddById, Catalog, CoreVocabulary, Plan, ResourceType
 from wsauthz.policy.catalog_roles import check_name, check_role, read_defaults, read_ownership, read_roles, read_title
 from wsauthz.policy.problems import Problem, meant
 from wsauthz.policy.terms import CORE, module_of
@@ -44,7 +44,7 @@ def _read(top: Table, core: CoreVocabulary) -> Catalog:
     plans = _plans(top, modules)
     resources = _resources(top, core, modules, plans)
     providers = _providers(top)
-    join_methods = _join_methods(top)
+    join_methods, add_by_id = _joining(top)
     lifetime = _positive(top, "invitations", {"lifetime_days": 7}, most=MOST_DAYS)
     limits = _positive(
         top, "limits", {"workspaces_per_owner": 100, "children_per_parent": 1000, "members_per_place": 100_000}
@@ -69,6 +69,7 @@ def _read(top: Table, core: CoreVocabulary) -> Catalog:
         plans=plans,
         providers=providers,
         join_methods=join_methods,
+        add_by_id=add_by_id,
         invitation_lifetime_days=lifetime["lifetime_days"],
         workspaces_per_owner=limits["workspaces_per_owner"],
         children_per_parent=limits["children_per_parent"],
@@ -156,13 +157,22 @@ def _providers(top: Table) -> dict[str, str] | None:
     return providers
 
 
-def _join_methods(top: Table) -> tuple[str, ...]:
+def _joining(top: Table) -> tuple[tuple[str, ...], AddById]:
+    """Return by which codes one joins, and whom others add by an id."""
+    methods: tuple[str, ...] = JOIN_METHODS[:1]
+    add_by_id = AddById.ANYBODY
     table = top.section("joining", default=None)
     if table is None:
-        return JOIN_METHODS[:1]
-    methods = table.names("methods", known=JOIN_METHODS)
+        return methods, add_by_id
+    if table.has("methods"):
+        methods = table.names("methods", known=JOIN_METHODS) or ()
+    said = table.take("add_by_id", str, default=add_by_id.value)
+    if said in [*AddById]:
+        add_by_id = AddById(said)
+    else:
+        table.refuse(f"{said!r} is unknown{meant(said, [*AddById])}: use {', '.join(AddById)}", "add_by_id")
     table.finish()
-    return methods or ()
+    return methods, add_by_id
 
 
 def _positive(top: Table, key: str, defaults: Mapping[str, int], *, most: int | None = None) -> dict[str, int]:

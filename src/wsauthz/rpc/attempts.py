@@ -1,18 +1,26 @@
-"""Guessing is slow: codes and tokens that lead nowhere are counted, and after too many an actor has to wait."""
+"""Guessing is slow: codes, tokens and addresses that lead nowhere are counted; after too many an actor has to wait."""
 
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from wsauthz.model.errors import InvalidCode, NotFound, TooManyAttempts
+from wsauthz.model.errors import InvalidCode, InvitationNotFound, TooManyAttempts, WorkspaceNotFound
 
 MOST: Final = 10
 """Failures that an actor has free in the time below (product.md section 4); per process."""
 SECONDS: Final = 300.0
 _MOST_ACTORS: Final = 10_000
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt, and whether it led nowhere without an error."""
+
+    leads_nowhere: bool = False
 
 
 class Attempts:
@@ -23,25 +31,27 @@ class Attempts:
         self._lock = Lock()
 
     @contextmanager
-    def one_by(self, actor: str) -> Iterator[None]:
+    def one_by(self, actor: str) -> Iterator[Attempt]:
         """Let one attempt be made inside the block; only one that leads nowhere is counted.
 
         It is counted before it is made and forgiven afterwards, so that many at once are no way around the limit.
+        Where leading nowhere is no error, the block says so of the attempt that it is given.
 
         Raises:
             TooManyAttempts: the actor has had too many.
 
         """
-        at = self._count(actor)
+        at, attempt = self._count(actor), Attempt()
         try:
-            yield
-        except (NotFound, InvalidCode):
+            yield attempt
+        except (InvalidCode, InvitationNotFound, WorkspaceNotFound):
             raise
         except BaseException:
             self._forgive(actor, at)
             raise
         else:
-            self._forgive(actor, at)
+            if not attempt.leads_nowhere:
+                self._forgive(actor, at)
 
     def _count(self, actor: str) -> float:
         now = time.monotonic()

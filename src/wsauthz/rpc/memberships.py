@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from wsauthz.rpc import fields
+from wsauthz.rpc.attempts import Attempts
 from wsauthz.rpc.encoding import message
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.tenancy import members, memberships
+from wsauthz.tenancy.memberships import AddMemberOutcome
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.v1 import memberships_pb2 as pb
 
@@ -15,8 +17,9 @@ _CHANGEABLE: Final = ("role", "permissions", "modules", "is_active", "expires_at
 class MembershipService:
     """Adds, shows, changes and removes members."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, attempts: Attempts) -> None:
         self.pages = pages
+        self.attempts = attempts
 
     def AddMember(self, request: pb.AddMemberRequest, tx: Transaction) -> pb.AddMemberResponse:
         """Add a user."""
@@ -26,9 +29,10 @@ class MembershipService:
 
     def AddMemberByEmail(self, request: pb.AddMemberByEmailRequest, tx: Transaction) -> pb.AddMemberByEmailResponse:
         """Add a user by a verified address."""
-        outcome, membership = memberships.add_by_email(
-            tx, place=fields.place(request), email=request.email, **_terms(request)
-        )
+        place = fields.place(request)
+        with self.attempts.one_by(tx.actor) as attempt:
+            outcome, membership = memberships.add_by_email(tx, place=place, email=request.email, **_terms(request))
+            attempt.leads_nowhere = outcome is AddMemberOutcome.NOT_FOUND
         return pb.AddMemberByEmailResponse(
             outcome=outcome.value,  # type: ignore[arg-type]  # the numbers are those of memberships.proto
             membership=message(pb.Membership, membership) if membership else None,

@@ -116,6 +116,12 @@ def of_places(connection: Connection, places: Iterable[PlaceKey]) -> list[Member
     ]
 
 
+def had_any(connection: Connection, user_id: str, places: Iterable[PlaceKey]) -> bool:
+    """Tell whether the user has or ever had a membership in one of the places themselves."""
+    rows_there = select(memberships.c.id).where(memberships.c.user_id == user_id, or_(*map(_in, places)))
+    return connection.execute(rows_there.limit(1)).first() is not None
+
+
 def longest_standing(
     connection: Connection, place: PlaceKey, roles: Iterable[str], *, besides: str, now: datetime
 ) -> str | None:
@@ -145,7 +151,7 @@ def owner_candidates(
     limit: int,
     query: str = "",
 ) -> list[Membership]:
-    """Return up to ``limit`` memberships that count now, of users who own fewer workspaces than ``most_owned``.
+    """Return up to ``limit`` memberships that count now, of known users who own fewer workspaces than ``most_owned``.
 
     By user id, from the first one after a user id on. ``query`` is part of the user's name or address, in any case.
     """
@@ -154,7 +160,9 @@ def owner_candidates(
         workspaces.c.owner_user_id == memberships.c.user_id, workspaces.c.deleted_at.is_(None)
     )
     # As many as they may are counted, however many there are.
-    found = able.where(memberships.c.user_id > after, ~owned.limit(1).offset(most_owned - 1).exists())
+    account = users.alias("account")  # a search joins the users, too
+    known = select(account.c.id).where(account.c.id == memberships.c.user_id)
+    found = able.where(memberships.c.user_id > after, known.exists(), ~owned.limit(1).offset(most_owned - 1).exists())
     if query:
         found = _searched(found, query)
     return rows.find_all(connection, Membership, found.order_by(memberships.c.user_id).limit(limit))

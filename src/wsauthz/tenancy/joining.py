@@ -28,7 +28,7 @@ from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import places
+from wsauthz.tenancy import places, visibility
 from wsauthz.tenancy.enrolment import enrol, sync_organization
 from wsauthz.tenancy.joinable import (
     JoinableOrganization,
@@ -103,7 +103,7 @@ def enter(tx: Transaction, lead: Lead) -> Joined | Selection:
     Raises:
         PlaceSuspended, PlaceInactive: nobody joins now. Removed: somebody else removed the actor, from the workspace or
         its organization. MembershipInactive, MembershipExpired: it has such a membership. LimitReached: there is no
-        room.
+        room. UserNotFound: nobody has the actor's id.
 
     """
     if len(lead.workspaces) > 1:
@@ -118,6 +118,7 @@ def enter(tx: Transaction, lead: Lead) -> Joined | Selection:
     if membership is not None:
         sync_organization(tx, membership)
     else:
+        visibility.check_known(tx.facts, tx.actor)
         membership = enrol(tx, at.key, tx.actor, role=tx.rules.catalog.default_workspace_role)
         tx.audit("membership", membership.id, at.key, after={"joined_by": lead.way.value})
     workspace, organization = describe(tx.connection, at.key[1])

@@ -25,7 +25,7 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy.place import Place
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
-from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places
+from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places, visibility
 from wsauthz.tenancy.difference import Difference
 from wsauthz.tenancy.enrolment import change, close, enrol, sync_organization
 from wsauthz.tenancy.transaction import Transaction
@@ -47,11 +47,13 @@ def add(tx: Transaction, *, place: PlaceKey, user_id: str, **values: Any) -> Mem
     Raises:
         PlaceSuspended, PlaceInactive: nobody may be added now. UnknownRole, UnknownPermission, UnknownModule,
         InvalidArgument: it is not what a membership may say. RoleCeiling: it is more than the actor holds, or the user
-        ranks above the actor. AlreadyMember: the user has a live membership, be it a deactivated one.
-        MembershipInactive: its membership of the organization is deactivated. LimitReached: the place is full.
+        ranks above the actor. UserNotFound: nobody has the id, or the catalog lets the actor not add this user by it.
+        AlreadyMember: the user has a live membership, be it a deactivated one. MembershipInactive: its membership of
+        the organization is deactivated. LimitReached: the place is full.
 
     """
     offer = _offer(tx, place, values)
+    visibility.check_addable(tx, place, user_id)
     present = membership_rows.find(tx.connection, place, user_id)
     if present is not None and not present.is_expired(tx.now):
         raise AlreadyMember
@@ -68,7 +70,7 @@ def add_by_email(
     organization that may be missing.
 
     Raises:
-        The same as ``add``, except AlreadyMember.
+        The same as ``add``, except AlreadyMember and UserNotFound.
 
     """
     address = texts.email(email)
@@ -90,7 +92,7 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
     Raises:
         MemberNotFound: there is no live membership. UnknownRole, UnknownPermission, UnknownModule, InvalidArgument: it
         is not what a membership may say. PrimaryOwner, LastOwner: the owner stays. RoleCeiling: the member is above the
-        actor, or would get more than the actor holds.
+        actor, or would get more than the actor holds. UserNotFound: nobody has the id, and it would get more.
 
     """
     at = places.find(tx.facts, place)
@@ -194,6 +196,7 @@ def _check_ceiling(tx: Transaction, at: Place, difference: Difference) -> None:
         given: dict[str, Any] = {"role": new.role, "permissions": permissions, "modules": new.modules}
         until = ceiling.until(new.expires_at)
         ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given, until=until)
+        visibility.check_known(tx.facts, new.user_id)
 
 
 def _check_touch(tx: Transaction, at: Place, member: Membership) -> None:

@@ -11,7 +11,7 @@ from wsauthz.model.places import PLATFORM, PlaceKey, State
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import organizations as organization_rows
-from wsauthz.tenancy import ceiling, deletion, owners, places, slugs
+from wsauthz.tenancy import ceiling, deletion, owners, places, slugs, visibility
 from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Reading, Transaction
 
@@ -32,9 +32,10 @@ def create(tx: Transaction, *, name: str, slug: str = "", within: str = "") -> O
 
     Raises:
         InvalidArgument: the name or the slug is not what it may be. SlugTaken: the explicit slug is taken.
-        RoleCeiling: the actor's right to create organizations expires.
+        RoleCeiling: the actor's right to create organizations expires. UserNotFound: nobody has the actor's id.
 
     """
+    visibility.check_known(tx.facts, tx.actor)
     ceiling.check_ownership(
         tx.facts,
         tx.now.timestamp(),

@@ -13,7 +13,7 @@ from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import revisions
-from wsauthz.tenancy import aftermath, ceiling, members, owners, places
+from wsauthz.tenancy import aftermath, ceiling, members, owners, places, visibility
 from wsauthz.tenancy.enrolment import change
 from wsauthz.tenancy.members import Member
 from wsauthz.tenancy.transaction import Reading, Transaction
@@ -28,6 +28,7 @@ def transfer(tx: Transaction, *, workspace_id: str, user_id: str) -> tuple[Works
         WorkspaceNotFound: there is none. Denied: the actor is neither the primary owner nor the platform.
         RoleCeiling: the creator role is more than the actor holds, or the actor's right to this expires.
         AlreadyOwner: the user is the primary owner. MemberNotFound: the user has no membership that counts now.
+        UserNotFound: nobody has the id.
         LimitReached: it owns as many workspaces as it may.
 
     """
@@ -40,6 +41,7 @@ def transfer(tx: Transaction, *, workspace_id: str, user_id: str) -> tuple[Works
     membership = membership_rows.find_able(tx.connection, place, user_id, now=tx.now)
     if membership is None:
         raise MemberNotFound
+    visibility.check_known(tx.facts, user_id)
     catalog = tx.rules.catalog
     if len(tx.facts.owned.get(user_id, ())) >= catalog.workspaces_per_owner:
         raise LimitReached("workspaces_per_owner", catalog.workspaces_per_owner)

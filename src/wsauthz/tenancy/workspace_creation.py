@@ -16,7 +16,7 @@ from wsauthz.policy.place import Place
 from wsauthz.store import changes
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import workspaces as workspace_rows
-from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs
+from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs, visibility
 from wsauthz.tenancy.enrolment import enrol
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace
@@ -62,7 +62,7 @@ def create(
         PlaceSuspended, PlaceInactive: the organization is so. Denied: a new organization is not the actor's to create,
         or branding not its to customize. RoleCeiling: the actor's right to create it expires. InvalidArgument,
         UnknownModule: a value is not what its field may hold. SlugTaken: an explicit slug is taken. LimitReached: the
-        actor owns as many workspaces as it may.
+        actor owns as many workspaces as it may. UserNotFound: nobody has the actor's id.
 
     """
     was_first = is_first_workspace(tx.facts, tx.actor)
@@ -112,7 +112,7 @@ def create_child(
         UnknownModule, ModuleNotInParent, ModuleNotInPlan, RoleCeiling: a module is not to be had.
         RoleCeiling: the actor's right to create it, or to a module, expires.
         Denied: branding is not the actor's to customize. InvalidArgument: a value is not what its field may hold.
-        SlugTaken: an explicit slug is taken.
+        SlugTaken: an explicit slug is taken. UserNotFound: nobody has the actor's id.
 
     """
     place: PlaceKey = ("workspace", parent_workspace_id)
@@ -172,6 +172,7 @@ def _found(
     described: Mapping[str, str],
 ) -> Workspace:
     """Store a workspace with its code and its first member."""
+    visibility.check_known(tx.facts, tx.actor)
     catalog = tx.rules.catalog
     if len(tx.facts.owned.get(tx.actor, ())) >= catalog.workspaces_per_owner:
         raise LimitReached("workspaces_per_owner", catalog.workspaces_per_owner)

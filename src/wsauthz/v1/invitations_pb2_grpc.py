@@ -166,7 +166,8 @@ class InvitationServiceServicer:
         workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
         imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
         role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
-        nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
+        nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED, USER_NOT_FOUND for an
+        actor that was never mirrored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -75,7 +75,8 @@ class InvitationServiceStub:
     workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
     imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
     role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
-    nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
+    nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED, USER_NOT_FOUND for an
+    actor that was never mirrored.
     """
 
 @_typing.type_check_only
@@ -125,7 +126,8 @@ class InvitationServiceAsyncStub(InvitationServiceStub):
     workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
     imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
     role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
-    nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
+    nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED, USER_NOT_FOUND for an
+    actor that was never mirrored.
     """
 
 class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -226,7 +228,8 @@ class InvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         workspace id, and nothing else is tried then; organization and workspace, slug or id, around "/" or ":"; the id of an
         imported workspace; an organization's slug or id. Ids and slugs are read as they are written. An active member keeps its
         role and gets the same answer. INVALID_CODE for a blank or malformed code, WORKSPACE_NOT_FOUND when it leads
-        nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED.
+        nowhere, REMOVED after somebody else removed the actor, MEMBERSHIP_INACTIVE, MEMBERSHIP_EXPIRED, USER_NOT_FOUND for an
+        actor that was never mirrored.
         """
 
 def add_InvitationServiceServicer_to_server(servicer: InvitationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

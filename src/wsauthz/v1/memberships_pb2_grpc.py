@@ -86,6 +86,10 @@ class MembershipServiceServicer:
         """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
         role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
         somebody changes it.
+        USER_NOT_FOUND for an id that was never mirrored, and for users whom the bundle's `[joining] add_by_id` keeps from
+        being added so: with "visible" those that the actor may not know of (visible are the actor itself; everybody with a
+        membership, even a removed one, in the place or above it below the platform; everybody in a place where the actor may
+        list members; everybody for an actor who may view users at the platform), with "nobody" all.
         ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
         deactivated the user's membership.
         """
@@ -94,7 +98,8 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddMemberByEmail(self, request, context):
-        """The same by a verified email address, with the outcome as data.
+        """The same by a verified email address, with the outcome as data. After ten addresses in five minutes that were not
+        found an actor gets RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,7 +121,8 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMember(self, request, context):
-        """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER.
+        """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER. USER_NOT_FOUND for a member whom
+        the application never mirrored and who would get more; taking away is possible.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,11 +41,17 @@ class MembershipServiceStub:
     """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
     role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
     somebody changes it.
+    USER_NOT_FOUND for an id that was never mirrored, and for users whom the bundle's `[joining] add_by_id` keeps from
+    being added so: with "visible" those that the actor may not know of (visible are the actor itself; everybody with a
+    membership, even a removed one, in the place or above it below the platform; everybody in a place where the actor may
+    list members; everybody for an actor who may view users at the platform), with "nobody" all.
     ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
     deactivated the user's membership.
     """
     AddMemberByEmail: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberByEmailRequest, _memberships_pb2.AddMemberByEmailResponse]
-    """The same by a verified email address, with the outcome as data."""
+    """The same by a verified email address, with the outcome as data. After ten addresses in five minutes that were not
+    found an actor gets RESOURCE_EXHAUSTED.
+    """
     GetMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.GetMemberRequest, _memberships_pb2.GetMemberResponse]
     """NOT_FOUND for an unknown or removed member. Members may read their own membership whatever their role, also a
     deactivated or expired one.
@@ -53,7 +59,9 @@ class MembershipServiceStub:
     ListMembers: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.ListMembersRequest, _memberships_pb2.ListMembersResponse]
     """Live members with user details, by user id."""
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.UpdateMemberRequest, _memberships_pb2.UpdateMemberResponse]
-    """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER."""
+    """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER. USER_NOT_FOUND for a member whom
+    the application never mirrored and who would get more; taking away is possible.
+    """
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.RemoveMemberRequest, _memberships_pb2.RemoveMemberResponse]
     """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: also from all its workspaces; LAST_OWNER,
     PRIMARY_OWNER and ROLE_CEILING then name the workspace that stands in the way, in the message and as `workspace_id` in
@@ -77,11 +85,17 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
     role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
     somebody changes it.
+    USER_NOT_FOUND for an id that was never mirrored, and for users whom the bundle's `[joining] add_by_id` keeps from
+    being added so: with "visible" those that the actor may not know of (visible are the actor itself; everybody with a
+    membership, even a removed one, in the place or above it below the platform; everybody in a place where the actor may
+    list members; everybody for an actor who may view users at the platform), with "nobody" all.
     ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
     deactivated the user's membership.
     """
     AddMemberByEmail: _aio.UnaryUnaryMultiCallable[_memberships_pb2.AddMemberByEmailRequest, _memberships_pb2.AddMemberByEmailResponse]  # type: ignore[assignment]
-    """The same by a verified email address, with the outcome as data."""
+    """The same by a verified email address, with the outcome as data. After ten addresses in five minutes that were not
+    found an actor gets RESOURCE_EXHAUSTED.
+    """
     GetMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.GetMemberRequest, _memberships_pb2.GetMemberResponse]  # type: ignore[assignment]
     """NOT_FOUND for an unknown or removed member. Members may read their own membership whatever their role, also a
     deactivated or expired one.
@@ -89,7 +103,9 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     ListMembers: _aio.UnaryUnaryMultiCallable[_memberships_pb2.ListMembersRequest, _memberships_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Live members with user details, by user id."""
     UpdateMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.UpdateMemberRequest, _memberships_pb2.UpdateMemberResponse]  # type: ignore[assignment]
-    """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER."""
+    """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER. USER_NOT_FOUND for a member whom
+    the application never mirrored and who would get more; taking away is possible.
+    """
     RemoveMember: _aio.UnaryUnaryMultiCallable[_memberships_pb2.RemoveMemberRequest, _memberships_pb2.RemoveMemberResponse]  # type: ignore[assignment]
     """Removes somebody else (CANNOT_REMOVE_SELF). From an organization: also from all its workspaces; LAST_OWNER,
     PRIMARY_OWNER and ROLE_CEILING then name the workspace that stands in the way, in the message and as `workspace_id` in
@@ -116,6 +132,10 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds a user. Every way into a workspace of an organization ensures a membership of that organization: with the default
         role, the latest expiry of the memberships that bring it and the union of their modules. It follows them until
         somebody changes it.
+        USER_NOT_FOUND for an id that was never mirrored, and for users whom the bundle's `[joining] add_by_id` keeps from
+        being added so: with "visible" those that the actor may not know of (visible are the actor itself; everybody with a
+        membership, even a removed one, in the place or above it below the platform; everybody in a place where the actor may
+        list members; everybody for an actor who may view users at the platform), with "nobody" all.
         ALREADY_MEMBER, UNKNOWN_ROLE, UNKNOWN_MODULE, UNKNOWN_PERMISSION. MEMBERSHIP_INACTIVE where the organization has
         deactivated the user's membership.
         """
@@ -126,7 +146,9 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.AddMemberByEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.AddMemberByEmailResponse, _abc.Awaitable[_memberships_pb2.AddMemberByEmailResponse]]:
-        """The same by a verified email address, with the outcome as data."""
+        """The same by a verified email address, with the outcome as data. After ten addresses in five minutes that were not
+        found an actor gets RESOURCE_EXHAUSTED.
+        """
 
     @_abc_1.abstractmethod
     def GetMember(
@@ -152,7 +174,9 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.UpdateMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.UpdateMemberResponse, _abc.Awaitable[_memberships_pb2.UpdateMemberResponse]]:
-        """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER."""
+        """Changes role, permissions, modules, activation or expiry. PRIMARY_OWNER, LAST_OWNER. USER_NOT_FOUND for a member whom
+        the application never mirrored and who would get more; taking away is possible.
+        """
 
     @_abc_1.abstractmethod
     def RemoveMember(

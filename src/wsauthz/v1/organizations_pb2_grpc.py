@@ -75,7 +75,8 @@ class OrganizationServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateOrganization(self, request, context):
-        """Creates an organization; the actor becomes its first member with the highest owner-like role.
+        """Creates an organization; the actor becomes its first member with the highest owner-like role. ROLE_CEILING for an
+        actor whose right to do so expires, USER_NOT_FOUND for one that was never mirrored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,7 +32,9 @@ class OrganizationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OrganizationServiceAsyncStub: ...
     CreateOrganization: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.CreateOrganizationRequest, _organizations_pb2.CreateOrganizationResponse]
-    """Creates an organization; the actor becomes its first member with the highest owner-like role."""
+    """Creates an organization; the actor becomes its first member with the highest owner-like role. ROLE_CEILING for an
+    actor whose right to do so expires, USER_NOT_FOUND for one that was never mirrored.
+    """
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.GetOrganizationRequest, _organizations_pb2.GetOrganizationResponse]
     """Suspended ones too."""
     ListUserOrganizations: _grpc.UnaryUnaryMultiCallable[_organizations_pb2.ListUserOrganizationsRequest, _organizations_pb2.ListUserOrganizationsResponse]
@@ -53,7 +55,9 @@ class OrganizationServiceStub:
 class OrganizationServiceAsyncStub(OrganizationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrganization: _aio.UnaryUnaryMultiCallable[_organizations_pb2.CreateOrganizationRequest, _organizations_pb2.CreateOrganizationResponse]  # type: ignore[assignment]
-    """Creates an organization; the actor becomes its first member with the highest owner-like role."""
+    """Creates an organization; the actor becomes its first member with the highest owner-like role. ROLE_CEILING for an
+    actor whose right to do so expires, USER_NOT_FOUND for one that was never mirrored.
+    """
     GetOrganization: _aio.UnaryUnaryMultiCallable[_organizations_pb2.GetOrganizationRequest, _organizations_pb2.GetOrganizationResponse]  # type: ignore[assignment]
     """Suspended ones too."""
     ListUserOrganizations: _aio.UnaryUnaryMultiCallable[_organizations_pb2.ListUserOrganizationsRequest, _organizations_pb2.ListUserOrganizationsResponse]  # type: ignore[assignment]
@@ -77,7 +81,9 @@ class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _organizations_pb2.CreateOrganizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_organizations_pb2.CreateOrganizationResponse, _abc.Awaitable[_organizations_pb2.CreateOrganizationResponse]]:
-        """Creates an organization; the actor becomes its first member with the highest owner-like role."""
+        """Creates an organization; the actor becomes its first member with the highest owner-like role. ROLE_CEILING for an
+        actor whose right to do so expires, USER_NOT_FOUND for one that was never mirrored.
+        """
 
     @_abc_1.abstractmethod
     def GetOrganization(

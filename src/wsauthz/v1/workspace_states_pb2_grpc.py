@@ -104,7 +104,7 @@ class WorkspaceStateServiceServicer:
     def TransferOwnership(self, request, context):
         """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
         former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
-        MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
+        MEMBER_NOT_FOUND, USER_NOT_FOUND for a member that was never mirrored, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
         actor whose role at the platform expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

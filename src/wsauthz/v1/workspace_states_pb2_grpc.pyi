@@ -46,7 +46,7 @@ class WorkspaceStateServiceStub:
     TransferOwnership: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.TransferOwnershipRequest, _workspace_states_pb2.TransferOwnershipResponse]
     """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
     former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
-    MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
+    MEMBER_NOT_FOUND, USER_NOT_FOUND for a member that was never mirrored, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
     actor whose role at the platform expires.
     """
     ListOwnerCandidates: _grpc.UnaryUnaryMultiCallable[_workspace_states_pb2.ListOwnerCandidatesRequest, _workspace_states_pb2.ListOwnerCandidatesResponse]
@@ -70,7 +70,7 @@ class WorkspaceStateServiceAsyncStub(WorkspaceStateServiceStub):
     TransferOwnership: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.TransferOwnershipRequest, _workspace_states_pb2.TransferOwnershipResponse]  # type: ignore[assignment]
     """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
     former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
-    MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
+    MEMBER_NOT_FOUND, USER_NOT_FOUND for a member that was never mirrored, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
     actor whose role at the platform expires.
     """
     ListOwnerCandidates: _aio.UnaryUnaryMultiCallable[_workspace_states_pb2.ListOwnerCandidatesRequest, _workspace_states_pb2.ListOwnerCandidatesResponse]  # type: ignore[assignment]
@@ -121,7 +121,7 @@ class WorkspaceStateServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_workspace_states_pb2.TransferOwnershipResponse, _abc.Awaitable[_workspace_states_pb2.TransferOwnershipResponse]]:
         """Makes an active member the primary owner, with the creator role and no limits; the former one gets the catalog's
         former_owner. Only the primary owner and the platform may, whatever the rules say of others. ALREADY_OWNER,
-        MEMBER_NOT_FOUND, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
+        MEMBER_NOT_FOUND, USER_NOT_FOUND for a member that was never mirrored, LIMIT_REACHED for somebody who owns as many workspaces as the catalog allows. ROLE_CEILING for an
         actor whose role at the platform expires.
         """
 

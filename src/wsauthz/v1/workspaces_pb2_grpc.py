@@ -90,9 +90,10 @@ class WorkspaceServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateWorkspace(self, request, context):
-        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
-        asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
-        create it expires: ownership does not.
+        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
+        which asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role.
+        ROLE_CEILING for an actor whose right to create it expires: ownership does not. USER_NOT_FOUND for an actor that was
+        never mirrored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +102,8 @@ class WorkspaceServiceServicer:
     def CreateChildWorkspace(self, request, context):
         """Creates a child. Its modules lie within the parent's and the creator's (MODULE_NOT_IN_PARENT, ROLE_CEILING).
         CHILD_WORKSPACES_NOT_ALLOWED when the parent's features switch them off. ROLE_CEILING, too, for an actor whose right
-        to create it, or to one of the modules, expires: ownership does not.
+        to create it, or to one of the modules, expires: ownership does not. USER_NOT_FOUND for an actor that was never
+        mirrored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,14 +32,16 @@ class WorkspaceServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkspaceServiceAsyncStub: ...
     CreateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.CreateWorkspaceRequest, _workspaces_pb2.CreateWorkspaceResponse]
-    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
-    asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
-    create it expires: ownership does not.
+    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
+    which asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role.
+    ROLE_CEILING for an actor whose right to create it expires: ownership does not. USER_NOT_FOUND for an actor that was
+    never mirrored.
     """
     CreateChildWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.CreateChildWorkspaceRequest, _workspaces_pb2.CreateChildWorkspaceResponse]
     """Creates a child. Its modules lie within the parent's and the creator's (MODULE_NOT_IN_PARENT, ROLE_CEILING).
     CHILD_WORKSPACES_NOT_ALLOWED when the parent's features switch them off. ROLE_CEILING, too, for an actor whose right
-    to create it, or to one of the modules, expires: ownership does not.
+    to create it, or to one of the modules, expires: ownership does not. USER_NOT_FOUND for an actor that was never
+    mirrored.
     """
     GetWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.GetWorkspaceRequest, _workspaces_pb2.GetWorkspaceResponse]
     """Suspended and inactive ones too; NOT_FOUND for deleted, unknown and foreign ones alike."""
@@ -68,14 +70,16 @@ class WorkspaceServiceStub:
 class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.CreateWorkspaceRequest, _workspaces_pb2.CreateWorkspaceResponse]  # type: ignore[assignment]
-    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
-    asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
-    create it expires: ownership does not.
+    """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
+    which asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role.
+    ROLE_CEILING for an actor whose right to create it expires: ownership does not. USER_NOT_FOUND for an actor that was
+    never mirrored.
     """
     CreateChildWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.CreateChildWorkspaceRequest, _workspaces_pb2.CreateChildWorkspaceResponse]  # type: ignore[assignment]
     """Creates a child. Its modules lie within the parent's and the creator's (MODULE_NOT_IN_PARENT, ROLE_CEILING).
     CHILD_WORKSPACES_NOT_ALLOWED when the parent's features switch them off. ROLE_CEILING, too, for an actor whose right
-    to create it, or to one of the modules, expires: ownership does not.
+    to create it, or to one of the modules, expires: ownership does not. USER_NOT_FOUND for an actor that was never
+    mirrored.
     """
     GetWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.GetWorkspaceRequest, _workspaces_pb2.GetWorkspaceResponse]  # type: ignore[assignment]
     """Suspended and inactive ones too; NOT_FOUND for deleted, unknown and foreign ones alike."""
@@ -107,9 +111,10 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspaces_pb2.CreateWorkspaceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.CreateWorkspaceResponse, _abc.Awaitable[_workspaces_pb2.CreateWorkspaceResponse]]:
-        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization, which
-        asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role. ROLE_CEILING for an actor whose right to
-        create it expires: ownership does not.
+        """Creates a root workspace: in an organization the actor belongs to (else NOT_ORG_MEMBER), with a new organization,
+        which asks organization/create alone, or stand-alone. The actor becomes primary owner with the creator role.
+        ROLE_CEILING for an actor whose right to create it expires: ownership does not. USER_NOT_FOUND for an actor that was
+        never mirrored.
         """
 
     @_abc_1.abstractmethod
@@ -120,7 +125,8 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_workspaces_pb2.CreateChildWorkspaceResponse, _abc.Awaitable[_workspaces_pb2.CreateChildWorkspaceResponse]]:
         """Creates a child. Its modules lie within the parent's and the creator's (MODULE_NOT_IN_PARENT, ROLE_CEILING).
         CHILD_WORKSPACES_NOT_ALLOWED when the parent's features switch them off. ROLE_CEILING, too, for an actor whose right
-        to create it, or to one of the modules, expires: ownership does not.
+        to create it, or to one of the modules, expires: ownership does not. USER_NOT_FOUND for an actor that was never
+        mirrored.
         """
 
     @_abc_1.abstractmethod

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from tests.oracle.bundles import shipped_bundle
 from tests.oracle.plain_state import PLATFORM
 from tests.oracle.tenancy_model import Reasons, Tenancy
+from tests.oracle.tenancy_places import upsert
 from tests.rpc.conftest import MakeDatabase
 from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import OPERATOR, STATE
@@ -34,6 +35,7 @@ class Walk(RuleBasedStateMachine):
         super().__init__()
         self.shipped, self.policy = shipped_bundle(BUNDLES / bundle)
         self.model = Tenancy(policy=self.policy)
+        upsert(self.model, OPERATOR, {})
         self.model.enrol(PLATFORM, OPERATOR, self.shipped.catalog.operator_role)
         self.done: list[tuple[str, str, Any, Any]] = []
         """Actor, method, request and answer of calls that had an effect and a request id."""
