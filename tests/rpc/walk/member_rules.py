@@ -23,18 +23,35 @@ class UserRules(Walk):
 
     def upsert_user(self, choice: Choice) -> None:
         """Mirror a user, new or not."""
-        user, values = choice.user(), {}
-        request = users_pb2.UpsertUserRequest(user_id=user, request_id=choice.request_id())
+        user, values = self._event(choice)
+        request = users_pb2.UpsertUserRequest(user_id=user, request_id=choice.request_id(), **_said(values))
+        if answer := self.call("", "users.UpsertUser", request, places.why_not_upsert(self.model, user, values)):
+            assert answer.created == places.upsert(self.model, user, values)
+
+    def batch_upsert_users(self, choice: Choice) -> None:
+        """Mirror several users at once, the same one twice at times; those that are wrong fail alone."""
+        events = [self._event(choice) for _ in range(choice.one(1, 2, 3))]
+        request = users_pb2.BatchUpsertUsersRequest(request_id=choice.request_id())
+        for user, values in events:
+            request.users.add(user_id=user, **_said(values))
+        answer = self.call("", "users.BatchUpsertUsers", request, set())
+        for (user, values), result in zip(events, answer.results, strict=True):
+            reasons = places.why_not_upsert(self.model, user, values)
+            if reasons:
+                assert (result.outcome, {result.reason}) == (users_pb2.USER_OUTCOME_FAILED, reasons)
+            else:
+                is_new = places.upsert(self.model, user, values)
+                assert (result.outcome == users_pb2.USER_OUTCOME_CREATED) == is_new
+
+    def _event(self, choice: Choice) -> tuple[str, dict[str, Any]]:
+        user, values = choice.user(), dict[str, Any]()
         if choice.often(0.6):
             values = {"email": choice.one(f"{user}@example.com", *EMAILS), "email_verified": choice.often(0.8)}
         if choice.often(0.1):
             values = {"email": None}
         if choice.often(0.3):
             values["is_active"] = choice.often(0.7)
-        for field, value in values.items():
-            setattr(request, field, "" if value is None else value)
-        if answer := self.call("", "users.UpsertUser", request, places.why_not_upsert(self.model, user, values)):
-            assert answer.created == places.upsert(self.model, user, values)
+        return user, values
 
     def update_profile(self, choice: Choice) -> None:
         """Set or clear the default workspace."""
@@ -174,3 +191,8 @@ class MemberRules(Walk):
         reasons = members.why_not_transfer(self.model, actor, place, user)
         if self.call(actor, "states.TransferOwnership", request, reasons):
             members.transfer(self.model, place, user)
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what is set of a user as the fields of a request."""
+    return {field: "" if value is None else value for field, value in values.items()}
