@@ -31,7 +31,9 @@ def test_mistakes_in_a_file_are_listed_with_their_lines_and_nothing_is_imported(
     assert "Nothing was imported. The bundle is " in outcome.err
     write(
         file,
-        STATE + "memberships:\n  - {workspace: w, user: ann, role: wizard}\n  - {workspace: x, user: a, role: admin}\n",
+        f"{STATE}memberships:\n"
+        "  - {workspace: w, user: ann, role: wizard}\n"
+        "  - {workspace: x, user: ann, role: admin}\n",
     )
     assert run("import", file).err.splitlines()[:-1] == [
         f"  {file}:4: membership: role: the catalog has no 'wizard'",
@@ -83,12 +85,23 @@ def test_a_users_kind_has_a_name_of_its_own_in_json_lines(run_sqlite: Run) -> No
 
 
 def test_roles_at_the_platform_are_imported_on_demand_only(run: Run, tmp_path: Path) -> None:
-    file = write(tmp_path / "state.yaml", "memberships: [{platform: true, user: olga, role: operator}]\n")
+    file = write(
+        tmp_path / "state.yaml", "users: [{id: olga}]\nmemberships: [{platform: true, user: olga, role: operator}]\n"
+    )
     refused = run("import", file)
     assert refused.status == 2
     assert "--allow-platform" in refused.err
     assert run("import", file, "--allow-platform").status == 0
     assert run("platform", "list").lines[1].startswith("olga operator yes")
+
+
+def test_members_and_owners_that_no_user_is_are_imported_on_demand_only(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "state.yaml", "workspaces: [{id: w, owner: ann}]\n")
+    refused = run("import", file)
+    assert refused.status == 2
+    assert "workspace: owner: there is no user 'ann' (--allow-unknown-users imports it anyway)" in refused.err
+    assert run("import", file, "--allow-unknown-users").status == 0
+    assert run.here("check", "ann", "w", "workspace", "delete").status == 0
 
 
 def test_an_export_is_a_file_for_its_owner_only_and_has_no_secret(run: Run, tmp_path: Path) -> None:
@@ -124,9 +137,10 @@ def test_an_import_prints_what_it_adds_by_itself_and_that_is_no_more_than_the_me
             ("few", "modules: [dam], expires_at: 2099-01-01T00:00:00Z"),
         )
     )
-    places = "organizations: [{id: acme}]\nworkspaces: [{id: w, organization: acme, owner: ann}]\n"
+    users = "users: [{id: ann}, {id: off}, {id: past}, {id: few}]\n"
+    places = f"{users}organizations: [{{id: acme}}]\nworkspaces: [{{id: w, organization: acme, owner: ann}}]\n"
     outcome = run("import", write(tmp_path / "state.yaml", f"{places}memberships:\n{people}"))
-    assert outcome.lines[3:] == [
+    assert outcome.lines[4:] == [
         "membership 3 0 0",
         "organization membership 1 0 0",
         "invite code 1 0 0",
@@ -156,9 +170,10 @@ def test_an_export_names_what_it_lacks_at_its_head_and_on_standard_error(
 
 def test_somebody_removed_stays_out_after_export_and_import(run: Run, tmp_path: Path) -> None:
     places = "workspaces: [{id: w, owner: ann, is_joinable: false, module_settings: {dam: {size: 1e3}}}]\n"
+    users = "users: [{id: ann}]\n"
     removed = "removals: [{workspace: w, user: dan, role: member, modules: [dam], removed_at: 2026-01-01T00:00:00Z}]\n"
     visits = "visits: [{workspace: w, user: ann, entered_at: 2026-01-01T00:00:00Z}]\n"
-    assert run("import", write(tmp_path / "state.yaml", places + removed + visits)).status == 0
+    assert run("import", write(tmp_path / "state.yaml", users + places + removed + visits)).status == 0
     for form in ("yaml", "jsonl"):
         file, other = tmp_path / f"out.{form}", f"sqlite:///{tmp_path / form}.db"
         assert run("export", file).status == 0

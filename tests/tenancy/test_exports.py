@@ -42,7 +42,7 @@ def put(replica: Replica, text: str, form: Form) -> None:
     """Import a state file."""
     state = read_state(text, form.value)
     by = Caller(caller="cli", actor="", method="import")
-    write(replica, by, lambda tx: import_state(tx, state, allow_platform=True))
+    write(replica, by, lambda tx: import_state(tx, state, allow_platform=True, allow_unknown_users=True))
 
 
 def exported(replica: Replica, form: Form) -> str:
@@ -104,7 +104,7 @@ def test_no_secret_is_exported(dam: World) -> None:
 workspaces: [{id: w, owner: ann, invite_code: canary-code}]
 invitations: [{id: i, workspace: w, email: x@example.com, invited_by: ann}]
 """
-    dam.write("", import_state, read_state(text, "yaml"))
+    dam.write("", import_state, read_state(text, "yaml"), allow_unknown_users=True)
     dam.write("ann", _add_token, "i", "canary-hash")
     assert dam.row(invite_codes.find, "w") == ("canary-code", True)
     assert dam.row(invitations.find_by_token, "canary-hash")
@@ -118,7 +118,7 @@ def test_the_expiry_of_an_invited_member_survives_the_round_trip(
     until = "2040-01-02T03:04:05Z"
     record = f"{{id: i, workspace: w, email: x@example.com, invited_by: ann, membership_expires_at: {until}}}"
     text = f"workspaces: [{{id: w, owner: ann}}]\ninvitations: [{record}]\n"
-    dam.write("", import_state, read_state(text, "yaml"))
+    dam.write("", import_state, read_state(text, "yaml"), allow_unknown_users=True)
     for form in Form:
         file = exported(dam.replica, form)
         copy = tmp_path / f"{form}.db"
@@ -168,7 +168,7 @@ invitations:
   - {id: open, workspace: w, email: x@example.com, invited_by: ann}
   - {id: revoked, workspace: w, email: y@example.com, invited_by: ann}
 """
-    dam.write("", import_state, read_state(text, "yaml"))
+    dam.write("", import_state, read_state(text, "yaml"), allow_unknown_users=True)
     dam.write("ann", workspaces.delete, workspace_id="gone")
     dam.write("ann", _revoke, "revoked")
     file = exported(dam.replica, Form.YAML)

@@ -37,7 +37,7 @@ from wsauthz.tenancy.transaction import Caller
 def imported(world: World, text: str, **options: Any) -> Mapping[str, Counts]:
     """Import a state file in YAML."""
     state = read_state(text, "yaml", file="state.yaml")
-    return world.write("", import_state, state, **options).counts
+    return world.write("", import_state, state, **{"allow_unknown_users": True, **options}).counts
 
 
 def refused(world: World, text: str, **options: Any) -> list[str]:
@@ -248,6 +248,36 @@ subscriptions:
     assert dam.row(users.find, "ann") is None
 
 
+def test_nothing_is_given_to_a_user_that_nobody_is(dam: World) -> None:
+    dam.user("ann")
+    text = """
+users: [{id: bob}]
+organizations: [{id: acme}]
+workspaces:
+  - {id: north, organization: acme, owner: ann}
+  - {id: south, owner: nobody}
+memberships:
+  - {workspace: north, user: ann, role: admin}
+  - {workspace: north, user: bob, role: viewer}
+  - {workspace: north, user: "auth0|5f7c", role: viewer, is_active: false}
+  - {organization: acme, user: nobody, role: member}
+removals:
+  - {workspace: north, user: gone, role: viewer, removed_at: 2026-01-01T00:00:00Z}
+invitations:
+  - {id: i, workspace: north, email: x@example.com, invited_by: gone}
+"""
+    unknown = "(--allow-unknown-users imports it anyway)"
+    assert refused(dam, text, allow_unknown_users=False) == [
+        f"state.yaml:6: workspace: owner: there is no user 'nobody' {unknown}",
+        f"state.yaml:10: membership: user: there is no user 'auth0|5f7c' {unknown}",
+        f"state.yaml:11: membership: user: there is no user 'nobody' {unknown}",
+    ]
+    imported(dam, text, allow_unknown_users=True)
+    assert dam.owner(workspace(dam, "south")) == "nobody"
+    assert refused(dam, "workspaces: [{id: north, owner: nobody}]", allow_unknown_users=False)
+    imported(dam, "workspaces: [{id: north, owner: bob}]", allow_unknown_users=False)
+
+
 def test_a_circle_is_refused(dam: World) -> None:
     problems = refused(dam, "workspaces: [{id: a, parent: b, owner: x}, {id: b, parent: a, owner: x}]")
     assert problems == ["state.yaml:1: workspace: parent: is the workspace itself, or below it"] * len(problems)
@@ -430,7 +460,7 @@ def test_an_import_counts_on_what_another_process_imported_meanwhile(dam: World)
     imported(dam, "users: [{id: ann, email: a@example.com}]\nworkspaces: [{id: w, owner: ann}]")
     state = read_state("workspaces: [{id: c, parent: w, owner: ann}]\nusers: [{id: ann, name: Ann}]", "yaml")
     by = Caller(caller="cli", actor="", method="import")
-    counts = write(other, by, lambda tx: import_state(tx, state)).answer.counts
+    counts = write(other, by, lambda tx: import_state(tx, state, allow_unknown_users=True)).answer.counts
     assert counts["user"] == Counts(added=0, changed=1, unchanged=0)
     assert other.facts.places["workspace", "c"].owner == "ann"
     dam.replica.catch_up()

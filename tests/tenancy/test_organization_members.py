@@ -54,7 +54,7 @@ def lapse(world: World, *expired: Membership) -> None:
 
 
 def imported(world: World, text: str) -> tuple[Membership, ...]:
-    return world.write("", import_state, read_state(text, "yaml")).brought
+    return world.write("", import_state, read_state(text, "yaml"), allow_unknown_users=True).brought
 
 
 def test_who_is_added_for_a_day_or_for_a_module_is_in_the_organization_for_that(

@@ -299,7 +299,7 @@ def carry(source: Replica, target: Replica, form: Form) -> None:
         write_state(output, form, export_state(connection), NOT_EXPORTED)
     state = read_state(output.getvalue(), form.value)
     by = Caller(caller="cli", actor="", method="import")
-    write(target, by, lambda tx: import_state(tx, state, allow_platform=True))
+    write(target, by, lambda tx: import_state(tx, state, allow_platform=True, allow_unknown_users=True))
 
 
 def compare(source: Database, target: Database, bundle: str, number: int, questions: int) -> None:

@@ -20,6 +20,8 @@ from wsauthz.tenancy.imports import import_state
 
 SHORT, LONG = 15, 500
 BOSS: Final = "boss"
+UNKNOWN: Final = {"allow_unknown_users": True}
+"""These files name users by id alone."""
 USERS: Final = ("ann", "ann2", "organization:o", "o", "w", "auth0|5f7c")
 """Named like places, and like one another's beginnings."""
 ENDS: Final = (None, None, "2098-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "2099-01-01T00:00:00.000001Z")
@@ -93,13 +95,13 @@ def by_import(world: World, prefix: str, case: Case, chance: Random) -> None:
     """Import everything at once, or in two files."""
     rows = chance.sample(everything := [*case.counting, *case.idle, *case.set], len(everything))
     first = case.set + [row for row in rows if row not in case.set and chance.random() < 0.5]
-    world.write("", import_state, case.state(prefix, first if chance.random() < 0.5 else rows))
-    world.write("", import_state, case.state(prefix, rows))
+    world.write("", import_state, case.state(prefix, first if chance.random() < 0.5 else rows), **UNKNOWN)
+    world.write("", import_state, case.state(prefix, rows), **UNKNOWN)
 
 
 def by_rpc(world: World, prefix: str, case: Case, chance: Random) -> None:
     """Import what brings nothing, then add, change, remove and add again until all is as it should be."""
-    world.write("", import_state, case.state(prefix, case.idle))
+    world.write("", import_state, case.state(prefix, case.idle), **UNKNOWN)
     for row in case.set:
         _add(world, prefix, ("organization", row["organization"]), row)
     for row in chance.sample(case.counting, len(case.counting)):

@@ -36,6 +36,9 @@ def import_(
     allow_platform: Annotated[
         bool, typer.Option("--allow-platform", help="Also import memberships of the platform.")
     ] = False,
+    allow_unknown_users: Annotated[
+        bool, typer.Option("--allow-unknown-users", help="Also import members and owners that no user is.")
+    ] = False,
     database: options.Database = None,
     policy: options.Policy = None,
 ) -> None:
@@ -56,7 +59,8 @@ def import_(
     form = form or state_form(file)
     with opening.loaded(using) as replica:
         try:
-            imported = _import(replica, _read(file, form), allow_platform=allow_platform)
+            state = _read(file, form)
+            imported = _import(replica, state, allow_platform=allow_platform, allow_unknown_users=allow_unknown_users)
         except StateRefused as refused:
             raise Failed(*listed(refused.problems), f"Nothing was imported. The bundle is {using.policy}.") from None
     _report(imported)
@@ -70,9 +74,10 @@ def export(
 ) -> None:
     """Write the database into a state file that an import takes.
 
-    If somebody has a role at the platform the import wants --allow-platform. Everything that decisions, rules and
-    limits depend on is in the file, of one revision. What is not, such as secrets and the audit, is named on standard
-    error and at the head of the file. The file has addresses of people, so only its owner may read it.
+    If somebody has a role at the platform the import wants --allow-platform, and if a member or an owner is no user,
+    --allow-unknown-users. Everything that decisions, rules and limits depend on is in the file, of one revision. What
+    is not, such as secrets and the audit, is named on standard error and at the head of the file. The file has
+    addresses of people, so only its owner may read it.
 
     \b
     Example:
@@ -115,10 +120,16 @@ def _read(file: str, form: Form) -> State:
     return state
 
 
-def _import(replica: Replica, state: State, *, allow_platform: bool) -> Imported:
+def _import(replica: Replica, state: State, *, allow_platform: bool, allow_unknown_users: bool) -> Imported:
     """Import a state in one writing transaction; reports how far it is with long ones."""
     with progress("Writing", sum(map(len, state.records.values()))) as advance:
-        work = partial(import_state, state=state, allow_platform=allow_platform, advance=advance)
+        work = partial(
+            import_state,
+            state=state,
+            allow_platform=allow_platform,
+            allow_unknown_users=allow_unknown_users,
+            advance=advance,
+        )
         return write(replica, opening.caller("import"), work).answer
 
 

@@ -46,6 +46,7 @@ def import_state(
     state: State,
     *,
     allow_platform: bool = False,
+    allow_unknown_users: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Imported:
     """Put the state into the database and return what that did.
@@ -53,7 +54,8 @@ def import_state(
     Records that are there get the fields that the file lists, new ones the defaults for the rest; nothing is deleted.
     Members of a workspace become members of its organization by the same rule as in every other way, and a workspace
     without an invite code gets one. A membership keeps the id of the file where it is new and nothing else had the id.
-    The catalog's limits are not asked.
+    The catalog's limits are not asked. Members and owners are users of the file or of the database, unless unknown ones
+    are allowed.
 
     ``advance`` is told how many records have been dealt with, some at a time.
 
@@ -61,7 +63,7 @@ def import_state(
         StateRefused: with everything that is wrong, by line; nothing is written then.
 
     """
-    work = Work(tx=tx, state=state, allow_platform=allow_platform)
+    work = Work(tx=tx, state=state, allow_platform=allow_platform, allow_unknown_users=allow_unknown_users)
     work.problems += state_check.check(state, tx.rules.catalog, is_complete=False)
     place_workspaces(work)
     import_organizations(work)

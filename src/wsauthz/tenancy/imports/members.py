@@ -35,6 +35,7 @@ def import_memberships(work: Work) -> None:
             work.refuse(record, "platform: roles at the platform are imported only on demand (--allow-platform)")
         elif not work.has(place):
             work.refuse(record, f"{place[0]}: there is no {place[0]} {place[1]!r}")
+        work.check_user(record, "user", record.given["user_id"])
         before = held.get((place, record.given["user_id"]))
         given = {"is_derived": False, **record.given}
         after = _new_membership(work, given, taken) if before is None else replace(before, **{**given, "id": before.id})

@@ -37,6 +37,7 @@ def import_organizations(work: Work) -> None:
 def import_users(work: Work) -> None:
     """Merge the users with those in the database; a new address is unverified unless the file says otherwise."""
     records = work.records("user")
+    work.user_ids = {record.given["id"] for record in records}
     if not records:
         return
     found = bulk.find(work.tx.connection, User, (record.given["id"] for record in records))

@@ -54,6 +54,8 @@ def import_workspaces(work: Work) -> None:
         if before is not None and before.deleted_at is not None:
             work.refuse(record, "id: is that of a deleted one")
             continue
+        if "owner_user_id" in record.given:
+            work.check_user(record, "owner", record.given["owner_user_id"])
         after = _new(work, record, taken) if before is None else _merged(work, record, before)
         roof = after.organization_id
         final.append((record, after.id, None if roof is None else (roof, after.slug)))

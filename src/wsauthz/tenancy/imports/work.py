@@ -36,6 +36,7 @@ class Work:
     tx: Transaction
     state: State
     allow_platform: bool
+    allow_unknown_users: bool
     problems: list[Problem] = field(default_factory=list)
     piles: dict[str, Pile] = field(default_factory=dict)
     """Kind -> what is to be written, in the order of writing."""
@@ -49,6 +50,8 @@ class Work:
     """Id of a user, or of a deleted account -> its source_version in the file."""
     known_versions: dict[str, int] = field(default_factory=dict)
     """The same of those that have one in the database."""
+    user_ids: set[str] = field(default_factory=set)
+    """The users in the file."""
     organization_ids: set[str] = field(default_factory=set)
     """The organizations in the file."""
     organizations: dict[str, str | None] = field(default_factory=dict)
@@ -73,6 +76,11 @@ class Work:
             pile.changed.append(after if pile.put else replace(after, updated_at=self.tx.now))
         else:
             pile.unchanged += 1
+
+    def check_user(self, record: Record, key: str, user_id: str) -> None:
+        """Refuse a record that gives something to a user who is neither in the file nor in the database."""
+        if not (self.allow_unknown_users or user_id in self.user_ids or user_id in self.tx.facts.users):
+            self.refuse(record, f"{key}: there is no user {user_id!r} (--allow-unknown-users imports it anyway)")
 
     def has(self, place: PlaceKey) -> bool:
         """Tell whether the place is in the file or in the database."""
