@@ -159,10 +159,12 @@ def access_differences(world: World, facts: Facts, subject: str, place: PlaceKey
             for module in policy.catalog.get("modules", {})
             if not refused and held[module] and has_module(state, policy, place, module)
         ),
-        "is_active": bool(mine) and not refused,
+        "is_active": bool(everything) if place[0] == "platform" else "view" in asked[place[0]],
+        "membership": [bool(mine) and not refused] if rows_of(state, subject, place) else [],
         "is_owner": own(state, place).get("owner_user_id") == subject,
     }
     actual = {name: getattr(found, name) for name in expected} | {"roles": {role.node for role in found.roles}}
+    actual["membership"] = [found.membership.is_active] if found.membership else []
     wrong = [name for name in expected if actual[name] != expected[name]]
     return [f"GetAccess {subject} {place}: {name}\n  {actual[name]}\n  plain {expected[name]}" for name in wrong]
 

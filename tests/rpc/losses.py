@@ -229,7 +229,7 @@ def wait(tenants: Tenants, loss: Loss) -> None:
     where: dict[str, Any] = {f"{loss.place[0]}_id": loss.place[1]}
     request = authorization_pb2.GetAccessRequest(subject=loss.user, **where)
     deadline = time.monotonic() + _WAIT_SECONDS
-    while tenants.client().authorization.GetAccess(request).is_active:
+    while tenants.client().authorization.GetAccess(request).membership.is_active:
         assert time.monotonic() < deadline, "a membership does not expire"
         time.sleep(0.02)
 

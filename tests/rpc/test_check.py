@@ -284,13 +284,46 @@ def test_access_is_everything_a_frontend_wants_at_once(world: Tenants) -> None:
 @pytest.mark.req("REQ-106", "REQ-107")
 def test_access_of_an_owner_and_of_an_inherited_admin(world: Tenants) -> None:
     owner = access(world, "owen", workspace_id="eu")
-    assert (owner.role, owner.is_owner, owner.is_active) == ("owner", True, False)
+    assert (owner.role, owner.is_owner, owner.is_active) == ("owner", True, True)
+    assert not owner.HasField("membership")
     assert owner.can_manage_workspace
     assert owner.can_create_child
     admin = access(world, "ada", workspace_id="eu")
-    assert (admin.role, admin.is_owner, admin.is_active) == ("admin", False, False)
+    assert (admin.role, admin.is_owner, admin.is_active) == ("admin", False, True)
+    assert not admin.HasField("membership")
     assert "delete" in admin.allowed["dam:asset"].actions
     assert ("admin", "flowed", "hq") in {(role.role, role.source, role.held_in.workspace_id) for role in admin.roles}
+
+
+@pytest.mark.req("REQ-097", "REQ-138")
+@pytest.mark.parametrize(
+    ("subject", "may_enter", "membership"),
+    [
+        ("pam", True, ("viewer", True)),
+        ("soon", True, ("admin", True)),
+        ("idle", False, ("admin", False)),
+        ("gone", False, None),
+        ("zoe", False, None),
+    ],
+)
+def test_access_says_whether_the_subject_may_enter_and_whether_its_own_membership_counts(
+    world: Tenants, subject: str, may_enter: bool, membership: tuple[str, bool] | None
+) -> None:
+    found = access(world, subject, workspace_id="hq")
+    assert found.is_active == may_enter == (world.reason(subject, "hq") == "")
+    own = found.membership
+    assert (own.role, own.is_active) == (membership or ("", False))
+    assert found.HasField("membership") == (membership is not None)
+    assert own.HasField("expires_at") == (subject == "soon")
+
+
+def test_staff_may_enter_the_platform_and_everybody_holds_something_there(world: Tenants) -> None:
+    assert [access(world, subject, platform=True).is_active for subject in ("root", "zoe", "gone")] == [
+        True,
+        True,
+        False,
+    ]
+    assert access(world, "root", platform=True).membership.role == "operator"
 
 
 def test_access_is_what_check_says_one_by_one(world: Tenants) -> None:

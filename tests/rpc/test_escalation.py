@@ -196,7 +196,7 @@ def test_an_expired_membership_is_not_replaced_from_below(dam: Tenants) -> None:
     until = {"seconds": int(time.time()) + 2}
     dam.member(owner, child, user=admin, role="member", expires_at=until)
     asked = authorization_pb2.GetAccessRequest(subject=admin, workspace_id=child)
-    wait_until(lambda: not dam.client().authorization.GetAccess(asked).is_active)
+    wait_until(lambda: not dam.client().authorization.GetAccess(asked).membership.is_active)
     request = memberships_pb2.AddMemberRequest(workspace_id=child, user_id=admin, role="viewer")
     assert refusal(dam.client(helper).memberships.AddMember, request).reason == "ROLE_CEILING"
 

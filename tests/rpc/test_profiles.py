@@ -25,8 +25,12 @@ def updating(tenants: Tenants, actor: str, default: str | None = None) -> Refusa
     return refusal(tenants.client(actor).users.UpdateProfile, request)
 
 
+def of(user: str) -> users_pb2.GetUserRequest:
+    return users_pb2.GetUserRequest(user_id=user)
+
+
 def get(tenants: Tenants, user: str) -> users_pb2.User:
-    return tenants.client(user).users.GetUser(users_pb2.GetUserRequest(user_id=user)).user
+    return tenants.client(user).users.GetUser(of(user)).user
 
 
 # --- UpdateProfile ----------------------------------------------------------------------------------------------------
@@ -162,15 +166,61 @@ def test_the_profile_counts_when_no_text_does(dam: Tenants) -> None:
 
 
 @pytest.mark.req("REQ-105")
-def test_a_default_stays_though_its_guards_may_refuse(dam: Tenants) -> None:
+def test_a_default_from_which_the_user_was_removed_is_skipped_and_the_answer_says_so(dam: Tenants) -> None:
     owner = dam.user()
     workspace = dam.workspace(owner).id
     member = dam.member(owner, workspace)
-    update(dam, member, workspace)
+    assert not update(dam, member, workspace).lost_default_workspace
     removal = memberships_pb2.RemoveMemberRequest(workspace_id=workspace, user_id=member)
     dam.client(owner).memberships.RemoveMember(removal)
+    asked = users_pb2.ResolveCurrentWorkspaceRequest()
+    answer = dam.client(member).users.ResolveCurrentWorkspace(asked)
+    assert (answer.workspace_id, answer.source) == ("", WORKSPACE_SOURCE_NONE)
+    assert answer.lost_default_workspace
+    for shown in (get(dam, member), update(dam, member), dam.operator.users.GetUser(of(member)).user):
+        assert (shown.HasField("default_workspace_id"), shown.lost_default_workspace) == (False, True)
+    assert resolve(dam, member, workspace) == (workspace, WORKSPACE_SOURCE_ROUTE)  # a route is never replaced
+    assert resolve(dam, member, "", workspace) == (workspace, WORKSPACE_SOURCE_STORE)
+
+    # Back in again, the default is what it was; whoever chooses another one has lost none.
+    dam.member(owner, workspace, user=member)
     assert resolve(dam, member) == (workspace, WORKSPACE_SOURCE_PROFILE)
-    assert dam.reason(member, workspace) == "NOT_A_MEMBER"
+    assert (get(dam, member).default_workspace_id, get(dam, member).lost_default_workspace) == (workspace, False)
+    dam.client(owner).memberships.RemoveMember(removal)
+    assert not update(dam, member, "").lost_default_workspace
+    assert not get(dam, member).lost_default_workspace
+
+
+def test_fellow_members_are_not_told_of_a_default_nor_that_it_is_lost(dam: Tenants) -> None:
+    owner, other = dam.user(), dam.user()
+    workspace, shared = dam.workspace(owner).id, dam.workspace(other).id
+    member = dam.member(owner, workspace)
+    dam.member(other, shared, user=member)
+    update(dam, member, workspace)
+    dam.client(owner).memberships.RemoveMember(
+        memberships_pb2.RemoveMemberRequest(workspace_id=workspace, user_id=member)
+    )
+    shown = dam.client(other).users.GetUser(of(member)).user
+    assert (shown.HasField("default_workspace_id"), shown.lost_default_workspace) == (False, False)
+
+
+@pytest.mark.parametrize("how", ["deactivated", "inherited", "suspended"])
+def test_a_default_is_lost_with_the_last_role_there_and_not_before(dam: Tenants, how: str) -> None:
+    owner = dam.user()
+    root = dam.workspace(owner).id
+    child = dam.child(owner, root).id
+    member = dam.member(owner, child)
+    update(dam, member, child)
+    if how == "suspended":
+        dam.operator.states.SuspendWorkspace(SuspendWorkspaceRequest(workspace_id=child))
+    else:
+        off = memberships_pb2.UpdateMemberRequest(workspace_id=child, user_id=member, is_active=False)
+        off.update_mask.paths.append("is_active")
+        dam.client(owner).memberships.UpdateMember(off)
+    if how == "inherited":
+        dam.member(owner, root, user=member, role="admin")
+    assert get(dam, member).lost_default_workspace == (how == "deactivated")
+    assert resolve(dam, member)[0] == ("" if how == "deactivated" else child)
 
 
 def test_a_deleted_default_is_none(dam: Tenants) -> None:

@@ -87,7 +87,7 @@ def put(tenants: Tenants, owner: str, workspace: str, state: str) -> str:
         user = tenants.member(owner, workspace, expires_at=datetime.now(UTC) + timedelta(seconds=1))
         asked = authorization_pb2.GetAccessRequest(subject=user, workspace_id=workspace)
         deadline = time.monotonic() + 20
-        while tenants.client().authorization.GetAccess(asked).is_active:
+        while tenants.client().authorization.GetAccess(asked).membership.is_active:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         return user

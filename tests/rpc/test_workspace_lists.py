@@ -49,7 +49,7 @@ def test_a_switcher_shows_each_workspace_with_the_role_there(dam: Tenants) -> No
 
 
 @pytest.mark.req("REQ-137")
-def test_suspended_inactive_and_deactivated_ones_are_listed(dam: Tenants) -> None:
+def test_suspended_and_inactive_ones_are_listed_and_those_of_a_deactivated_member_on_request(dam: Tenants) -> None:
     owner, user = dam.user(), dam.user()
     suspended, inactive, left = (dam.workspace(owner, name).id for name in ("A", "B", "C"))
     for workspace in (suspended, inactive, left):
@@ -60,7 +60,9 @@ def test_suspended_inactive_and_deactivated_ones_are_listed(dam: Tenants) -> Non
     update = memberships_pb2.UpdateMemberRequest(workspace_id=left, user_id=user, is_active=False)
     update.update_mask.paths.append("is_active")
     dam.client(owner).memberships.UpdateMember(update)
-    items = {item.id: item for item in listed(dam, user).workspaces}
+    assert set(ids(listed(dam, user).workspaces)) == {suspended, inactive}
+    assert set(ids(listed(dam, user, include_inherited=False).workspaces)) == {suspended, inactive}
+    items = {item.id: item for item in listed(dam, user, include_without_access=True).workspaces}
     assert set(items) == {suspended, inactive, left}
     assert (items[suspended].is_suspended, items[suspended].state) == (True, places_pb2.STATE_SUSPENDED)
     assert (items[inactive].is_active, items[inactive].state) == (False, places_pb2.STATE_INACTIVE)
@@ -107,13 +109,57 @@ def test_manageable_ones_only(dam: Tenants) -> None:
     assert len(listed(dam, user).workspaces) == 2
 
 
-def test_inherited_ones_on_request(dam: Tenants) -> None:
+@pytest.mark.req("REQ-076", "REQ-128")
+def test_a_switcher_shows_what_is_inherited_unless_asked_not_to(dam: Tenants) -> None:
+    owner, user, plain = dam.user(), dam.user(), dam.user()
+    root = dam.workspace(owner).id
+    children = [dam.child(owner, root, f"Child {number}").id for number in range(4)]
+    dam.member(owner, root, user=user, role="admin")
+    dam.member(owner, root, user=plain)
+    every = sorted([root, *children])
+    assert ids(listed(dam, user).workspaces) == ids(listed(dam, user, include_inherited=True).workspaces) == every
+    assert {item.role for item in listed(dam, user).workspaces} == {"admin"}
+    assert ids(listed(dam, user, include_inherited=False).workspaces) == [root]
+    assert ids(listed(dam, plain).workspaces) == [root]  # a member of the parent is nothing below
+    assert [ids(listed(dam, user, query="child 2").workspaces)] == [[children[2]]]
+    assert ids(listed(dam, user, manageable_only=True).workspaces) == every
+
+
+def test_somebody_deactivated_in_a_child_finds_it_by_the_role_from_above(dam: Tenants) -> None:
     owner, user = dam.user(), dam.user()
     root = dam.workspace(owner).id
     child = dam.child(owner, root).id
+    dam.member(owner, child, user=user, role="viewer")
+    off = memberships_pb2.UpdateMemberRequest(workspace_id=child, user_id=user, is_active=False)
+    off.update_mask.paths.append("is_active")
+    dam.client(owner).memberships.UpdateMember(off)
+    assert ids(listed(dam, user).workspaces) == []
     dam.member(owner, root, user=user, role="admin")
-    assert ids(listed(dam, user).workspaces) == [root]
-    assert sorted(ids(listed(dam, user, include_inherited=True).workspaces)) == sorted([root, child])
+    assert {item.id: item.role for item in listed(dam, user).workspaces} == {root: "admin", child: "admin"}
+
+
+def test_a_switcher_of_the_platform_s_staff_shows_everybodys_only_on_request(dam: Tenants) -> None:
+    foreign = dam.workspace(dam.user()).id
+    staff = str(dam.operator.actor)
+    assert foreign not in ids(listed(dam, staff, page_size=1000).workspaces)
+    assert foreign in every_page(
+        lambda token: listed(dam, staff, page_size=1000, page_token=token, include_inherited=True),
+        lambda page: ids(page.workspaces),
+    )
+
+
+def test_other_lists_leave_out_what_the_actor_holds_no_role_in(dam: Tenants) -> None:
+    owner, user = dam.user(), dam.user()
+    organization = dam.organization(owner).id
+    kept, left = (dam.workspace(owner, name, organization_id=organization).id for name in ("Kept", "Left"))
+    for workspace in (kept, left):
+        dam.member(owner, workspace, user=user)
+    off = memberships_pb2.UpdateMemberRequest(workspace_id=left, user_id=user, is_active=False)
+    off.update_mask.paths.append("is_active")
+    dam.client(owner).memberships.UpdateMember(off)
+    assert in_organization(dam, user, organization) == [kept]
+    answer = dam.client(user).workspaces.ListAllUserWorkspaces(pb.ListAllUserWorkspacesRequest())
+    assert [ids(group.workspaces) for group in answer.groups] == [[kept]]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

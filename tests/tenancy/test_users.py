@@ -20,7 +20,7 @@ def test_a_user_is_created_once_and_changed_afterwards(dam: World) -> None:
     assert changed is not None
     assert not again.created
     assert (changed.kind, changed.name, changed.created_at) == (UserKind.SERVICE, "Ann", user.created_at)
-    assert dam.read("auth0|ann", users.get, user_id="auth0|ann") == changed
+    assert dam.read("auth0|ann", users.get, user_id="auth0|ann").user == changed
 
 
 def test_an_upsert_that_changes_nothing_makes_no_revision(dam: World) -> None:
@@ -81,9 +81,9 @@ def test_you_see_yourself_your_members_and_as_an_operator_everybody(dam: World) 
     workspace = dam.workspace("ann")
     dam.add("ann", workspace, "bob", "member")
     dam.add("ann", workspace, "cid", "viewer")
-    assert dam.read("bob", users.get, user_id="bob").id == "bob"
-    assert dam.read("bob", users.get, user_id="ann").id == "ann"
-    assert dam.read("op", users.get, user_id="eve").id == "eve"
+    assert dam.read("bob", users.get, user_id="bob").user.id == "bob"
+    assert dam.read("bob", users.get, user_id="ann").user.id == "ann"
+    assert dam.read("op", users.get, user_id="eve").user.id == "eve"
     for actor, user in (("cid", "bob"), ("eve", "ann"), ("ann", "eve"), ("op", "nobody"), ("nobody", "nobody")):
         with pytest.raises(UserNotFound):
             dam.read(actor, users.get, user_id=user)

@@ -24,6 +24,16 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMembership:
+    """A user's own live membership of a place. ``expires_at``: Unix seconds; None: never."""
+
+    role: str
+    is_active: bool
+    """It counts now: neither it nor its user is deactivated, and it has not expired."""
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """Everything a frontend wants to know about one user in one place."""
 
@@ -32,6 +42,8 @@ class Access:
     permissions: tuple[str, ...]
     modules: tuple[str, ...]
     is_active: bool
+    """The user may enter: by whatever role, they may view the place."""
+    membership: OwnMembership | None
     is_owner: bool
     allowed: dict[str, tuple[str, ...]]
     """Resource type -> allowed actions, sorted; only types with any."""
@@ -49,15 +61,19 @@ def access(facts: Facts, rules: Ruleset, now: float, *, subject: str, place: Pla
     refused = facts.users.get(subject) is False
     roles = () if refused else tuple(provenance(facts, rules, now, subject, at))
     own = facts.grants.get(subject, {}).get(at)
+    allowed = {} if refused else _allowed(facts, rules, now, subject, at)
     permissions = sorted({held.node.removeprefix("perm:") for held in roles if held.node.startswith("perm:")})
     return Access(
         role=highest_role(rules, frozenset(held.node for held in roles)),
         roles=roles,
         permissions=tuple(permissions),
         modules=tuple(module for module in rules.catalog.modules if _counts_in(at, roles, module)),
-        is_active=not refused and own is not None and live(own, now),
+        is_active=bool(roles) if at is facts.platform else "view" in allowed.get(place[0], ()),
+        membership=None
+        if own is None
+        else OwnMembership(role=own.role, is_active=not refused and live(own, now), expires_at=own.expires_at),
         is_owner=at.owner == subject,
-        allowed={} if refused else _allowed(facts, rules, now, subject, at),
+        allowed=allowed,
     )
 
 

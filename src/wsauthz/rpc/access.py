@@ -7,14 +7,14 @@ from wsauthz.metrics import Metrics
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.policy import lookup
-from wsauthz.policy.access import Access, access
+from wsauthz.policy.access import Access, OwnMembership, access
 from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
 from wsauthz.policy.guards import RouteDecision, check_route
 from wsauthz.policy.place import Place
 from wsauthz.policy.remedy import remedy
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.authorization import check_module, check_resource, place_of
-from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message
+from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message, timestamp
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.rpc.running import on_loop
 from wsauthz.tenancy.transaction import Caller, not_found
@@ -146,6 +146,7 @@ def access_message(found: Access, place: Place) -> pb.GetAccessResponse:
         permissions=found.permissions,
         modules=found.modules,
         is_active=found.is_active,
+        membership=_membership(found.membership),
         is_owner=found.is_owner,
         can_manage_workspace=found.may("workspace", "update"),
         can_create_child=found.may("workspace", "create_child"),
@@ -154,3 +155,10 @@ def access_message(found: Access, place: Place) -> pb.GetAccessResponse:
         state=place.state.value,  # type: ignore[arg-type]  # the numbers are those of places.proto
         warnings=[SUBSCRIPTION_EXPIRED] if place.is_lapsed else [],
     )
+
+
+def _membership(own: OwnMembership | None) -> pb.AccessMembership | None:
+    if own is None:
+        return None
+    until = None if own.expires_at is None else timestamp(own.expires_at)
+    return pb.AccessMembership(role=own.role, is_active=own.is_active, expires_at=until)

@@ -8,7 +8,8 @@ from google.protobuf.message import Message
 
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.catalog import Catalog
-from wsauthz.v1 import places_pb2, workspaces_pb2
+from wsauthz.tenancy.profiles import Profile
+from wsauthz.v1 import places_pb2, users_pb2, workspaces_pb2
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -27,6 +28,13 @@ def workspace_message(workspace: Workspace, catalog: Catalog) -> workspaces_pb2.
     return message(
         workspaces_pb2.Workspace, replace(workspace, enabled_providers=catalog.running(workspace.enabled_providers))
     )
+
+
+def profile_message(profile: Profile) -> users_pb2.User:
+    """Return a user as a message, as its profile shows it."""
+    shown = message(users_pb2.User, profile.user)
+    shown.lost_default_workspace = profile.lost_default_workspace
+    return shown
 
 
 def _values(kind: Any, noun: Any) -> dict[str, Any]:

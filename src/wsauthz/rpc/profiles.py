@@ -4,7 +4,7 @@ from wsauthz.model.identifiers import check_id
 from wsauthz.policy.current import CurrentPolicy
 from wsauthz.rpc import fields
 from wsauthz.rpc.access import access_message
-from wsauthz.rpc.encoding import message
+from wsauthz.rpc.encoding import message, profile_message
 from wsauthz.tenancy import profiles, switching
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.v1 import users_pb2 as pb
@@ -23,8 +23,7 @@ class ProfileService:
         default = request.default_workspace_id if request.HasField("default_workspace_id") else None
         if default:
             check_id("default_workspace_id", default)
-        user = profiles.update(tx, default_workspace_id=default)
-        return pb.UpdateProfileResponse(user=message(pb.User, user))
+        return pb.UpdateProfileResponse(user=profile_message(profiles.update(tx, default_workspace_id=default)))
 
     def ResolveCurrentWorkspace(
         self, request: pb.ResolveCurrentWorkspaceRequest, reading: Reading

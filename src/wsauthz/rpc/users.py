@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from wsauthz.model.errors import InvalidArgument, Refused
 from wsauthz.rpc import fields
-from wsauthz.rpc.encoding import message
+from wsauthz.rpc.encoding import message, profile_message
 from wsauthz.tenancy import accounts, mirroring, users
 from wsauthz.tenancy.mirroring import Upserted, UserEvent
 from wsauthz.tenancy.transaction import Reading, Transaction
@@ -33,7 +33,7 @@ class UserService:
 
     def GetUser(self, request: pb.GetUserRequest, reading: Reading) -> pb.GetUserResponse:
         """Show one user."""
-        return pb.GetUserResponse(user=message(pb.User, users.get(reading, user_id=fields.user_id(request))))
+        return pb.GetUserResponse(user=profile_message(users.get(reading, user_id=fields.user_id(request))))
 
     def DeleteAccount(self, request: pb.DeleteAccountRequest, tx: Transaction) -> pb.DeleteAccountResponse:
         """Delete an account with what nobody else owns."""

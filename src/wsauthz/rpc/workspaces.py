@@ -79,7 +79,8 @@ class WorkspaceService:
             query=fields.search(request, "query"),
             current=current and check_id("current_workspace_id", current),
             manageable_only=request.manageable_only,
-            include_inherited=request.include_inherited,
+            include_inherited=request.include_inherited if request.HasField("include_inherited") else None,
+            include_without_access=request.include_without_access,
             after=self.pages.position(reading.by, request),
             limit=page_size(request),
         )

@@ -8,9 +8,11 @@ from wsauthz.model import texts
 from wsauthz.model.errors import UserNotFound
 from wsauthz.model.places import PLATFORM
 from wsauthz.model.users import User
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.question import held
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import entries as entry_rows
 from wsauthz.store import users as user_rows
-from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy.transaction import Reading, Transaction
 
 _CURRENT_MOST: Final = 256
@@ -33,10 +35,30 @@ class CurrentWorkspace:
 
     workspace_id: str
     source: WorkspaceSource
+    lost_default_workspace: bool = False
+    """The actor has a default workspace, in which it holds no role any more: it is skipped."""
 
 
-def update(tx: Transaction, *, default_workspace_id: str | None) -> User:
-    """Set the actor's default workspace, record the visit, and return the actor. Empty: cleared; None: unchanged.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A user without the default workspace in which it holds no role any more."""
+
+    user: User
+    lost_default_workspace: bool
+
+
+def profile(facts: Facts, rules: Ruleset, now: float, user: User) -> Profile:
+    """Return what the user's profile shows; to be called where the facts cannot change. ``now``: Unix seconds."""
+    if user.default_workspace_id is None:
+        return Profile(user=user, lost_default_workspace=False)
+    at = facts.places.get(("workspace", user.default_workspace_id))
+    if at is not None and held(facts, rules, now, user.id, at, None):
+        return Profile(user=user, lost_default_workspace=False)
+    return Profile(user=replace(user, default_workspace_id=None), lost_default_workspace=at is not None)
+
+
+def update(tx: Transaction, *, default_workspace_id: str | None) -> Profile:
+    """Set the actor's default workspace, record the visit, and return its profile. Empty: cleared; None: unchanged.
 
     Raises:
         WorkspaceNotFound: there is no such workspace, or the actor may not view it. UserNotFound: the actor was never
@@ -46,7 +68,9 @@ def update(tx: Transaction, *, default_workspace_id: str | None) -> User:
     if default_workspace_id:
         tx.require("workspace", "view", ("workspace", default_workspace_id))
     user = find(tx)
-    return user if default_workspace_id is None else set_default(tx, user, default_workspace_id or None)
+    if default_workspace_id is not None:
+        user = set_default(tx, user, default_workspace_id or None)
+    return profile(tx.facts, tx.rules, tx.now.timestamp(), user)
 
 
 def set_default(tx: Transaction, user: User, workspace_id: str | None) -> User:
@@ -80,7 +104,8 @@ def find(tx: Transaction) -> User:
 def resolve(reading: Reading, *, route: str, store: str, local_storage: str) -> CurrentWorkspace:
     """Return the first workspace that is named by route, store, local storage and the actor's profile (REQ-105).
 
-    Whether it is there and may be opened is for guards to say; only a default that was deleted is none.
+    Whether it is there and may be opened is for guards to say; only a default that was deleted, or in which the actor
+    holds no role any more, is skipped.
 
     Raises:
         InvalidArgument: one of the texts is too long or holds a control character.
@@ -95,7 +120,11 @@ def resolve(reading: Reading, *, route: str, store: str, local_storage: str) -> 
         if workspace_id:
             return CurrentWorkspace(workspace_id=workspace_id, source=source)
     user = user_rows.find(reading.connection, reading.actor)
-    default = user.default_workspace_id if user else None
-    if default is None or workspace_rows.find(reading.connection, default) is None:
+    if user is None:
         return CurrentWorkspace(workspace_id="", source=WorkspaceSource.NONE)
+    shown = reading.on_loop(lambda facts, rules, now: profile(facts, rules, now, user))
+    default = shown.user.default_workspace_id
+    if default is None:
+        lost = shown.lost_default_workspace
+        return CurrentWorkspace(workspace_id="", source=WorkspaceSource.NONE, lost_default_workspace=lost)
     return CurrentWorkspace(workspace_id=default, source=WorkspaceSource.PROFILE)

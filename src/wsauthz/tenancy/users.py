@@ -3,16 +3,16 @@
 from dataclasses import replace
 
 from wsauthz.model.errors import UserNotFound
-from wsauthz.model.users import User
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.store import users as user_rows
 from wsauthz.tenancy import visibility
+from wsauthz.tenancy.profiles import Profile, profile
 from wsauthz.tenancy.transaction import Reading
 
 
-def get(reading: Reading, *, user_id: str) -> User:
-    """Return the user, if it is the actor, or if the actor may list members where it is one, or view every user.
+def get(reading: Reading, *, user_id: str) -> Profile:
+    """Return a profile, if it is the actor's, or if the actor may list members where its user is, or view every user.
 
     Who sees it as a fellow member is not told its default workspace: that may be another tenant's.
 
@@ -32,4 +32,6 @@ def get(reading: Reading, *, user_id: str) -> User:
     user = user_rows.find(reading.connection, user_id)
     if user is None:
         raise UserNotFound
-    return user if sees_all else replace(user, default_workspace_id=None)
+    if not sees_all:
+        return Profile(user=replace(user, default_workspace_id=None), lost_default_workspace=False)
+    return reading.on_loop(lambda facts, rules, now: profile(facts, rules, now, user))

@@ -48,25 +48,31 @@ def of_user(
     query: str = "",
     current: str = "",
     manageable_only: bool = False,
-    include_inherited: bool = False,
+    include_inherited: bool | None = None,
+    include_without_access: bool = False,
     after: str = "",
     limit: int,
 ) -> Switcher:
-    """Return up to ``limit`` workspaces that the actor is a member or the primary owner of, by id, after an id.
+    """Return up to ``limit`` workspaces that the actor may switch to, by id, after an id.
 
     ``query`` is part of the name or slug, in any case. ``current`` is marked, and returned if the actor may view it.
-    ``manageable_only`` takes those that the actor may update, ``include_inherited`` also those that a role of its flows
-    down to.
+    ``manageable_only`` takes those that the actor may update. ``include_inherited`` decides on those that the actor may
+    view by a role from above: None takes those from organizations and workspaces, True also those from the platform,
+    False none. ``include_without_access`` adds those of memberships that are deactivated or have expired.
     """
     actor = reading.actor
 
     def find(facts: Facts, _rules: Ruleset, _now: float, after: str) -> tuple[Iterable[Place], str]:
-        if not include_inherited:
+        if include_inherited is False:
             return _after(own(facts, actor), after)
-        return workspaces_below(facts, {*facts.grants.get(actor, ()), *facts.owned.get(actor, ())}, after)
+        tops = {*facts.grants.get(actor, ()), *facts.owned.get(actor, ())}
+        return workspaces_below(facts, tops if include_inherited else tops - {facts.platform}, after)
 
     def keep(facts: Facts, rules: Ruleset, now: float, place: Place) -> bool:
-        counts = _is_own(facts, actor, place) or bool(held(facts, rules, now, actor, place, None))
+        if _is_own(facts, actor, place):
+            counts = include_without_access or bool(held(facts, rules, now, actor, place, None))
+        else:
+            counts = _may(facts, rules, now, "view", actor=actor, place=place.key)
         return counts and (not manageable_only or _may(facts, rules, now, "update", actor=actor, place=place.key))
 
     items, has_more = page(reading, find, keep, query=query, current=current, after=after, limit=limit)
@@ -104,7 +110,7 @@ def of_organization(reading: Reading, *, organization_id: str, after: str = "", 
         asked = decide(facts, rules, now, subject=actor, place=place, resource="organization", action="list_workspaces")
         if asked.allowed:
             return workspaces_below(facts, [roof], after)
-        return _after((each for each in own(facts, actor) if roof in each.chain), after)
+        return _after((each for each in _open(facts, rules, now, actor) if roof in each.chain), after)
 
     return page(reading, find, _keep_all, after=after, limit=limit)
 
@@ -134,7 +140,7 @@ def grouped(reading: Reading, *, after: Position | None, limit: int) -> tuple[li
     They are ordered by name and id of the organization, then of the workspace; stand-alone ones come last.
     """
     actor = reading.actor
-    ids = reading.on_loop(lambda facts, _rules, _now: [place.key[1] for place in own(facts, actor)])
+    ids = reading.on_loop(lambda facts, rules, now: [place.key[1] for place in _open(facts, rules, now, actor)])
     found = workspace_rows.find_many(reading.connection, ids)
     roofs = {workspace.organization_id for workspace in found.values() if workspace.organization_id is not None}
     organizations = organization_rows.find_many(reading.connection, roofs)
@@ -164,6 +170,11 @@ def own(facts: Facts, user: str) -> set[Place]:
     """Return the workspaces that the user is a member or the primary owner of."""
     found = {*facts.grants.get(user, ()), *facts.owned.get(user, ())}
     return {place for place in found if place.key[0] == "workspace"}
+
+
+def _open(facts: Facts, rules: Ruleset, now: float, user: str) -> list[Place]:
+    """Return those of the user's own workspaces where some role of its counts."""
+    return [place for place in own(facts, user) if held(facts, rules, now, user, place, None)]
 
 
 def _after(places: Iterable[Place], after: str) -> tuple[Iterable[Place], str]:

@@ -665,10 +665,13 @@ class GetAccessResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    MEMBERSHIP_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """The highest-ranked role that counts in the place; empty: none."""
     is_active: _builtins.bool
-    """The subject's own live membership here is active and unexpired."""
+    """The subject may enter: workspace/view (organization/view) is allowed, by whatever role; at the platform: some role counts.
+    Whether the place itself is open to members is `state`.
+    """
     is_owner: _builtins.bool
     """The subject is the workspace's primary owner."""
     can_manage_workspace: _builtins.bool
@@ -706,6 +709,10 @@ class GetAccessResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """As in CheckResponse."""
 
+    @_builtins.property
+    def membership(self) -> Global___AccessMembership:
+        """The subject's own live membership here; unset: they have none, and what they hold comes from ownership or from above."""
+
     def __init__(
         self,
         *,
@@ -725,14 +732,46 @@ class GetAccessResponse(_message.Message):
         revision: _builtins.str = ...,
         policy_version: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        membership: Global___AccessMembership | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["membership", b"membership"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "can_create_child", b"can_create_child", "can_customize_branding", b"can_customize_branding", "can_manage_workspace", b"can_manage_workspace", "etag", b"etag", "is_active", b"is_active", "is_owner", b"is_owner", "modules", b"modules", "not_modified", b"not_modified", "permissions", b"permissions", "policy_version", b"policy_version", "revision", b"revision", "role", b"role", "roles", b"roles", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "can_create_child", b"can_create_child", "can_customize_branding", b"can_customize_branding", "can_manage_workspace", b"can_manage_workspace", "etag", b"etag", "is_active", b"is_active", "is_owner", b"is_owner", "membership", b"membership", "modules", b"modules", "not_modified", b"not_modified", "permissions", b"permissions", "policy_version", b"policy_version", "revision", b"revision", "role", b"role", "roles", b"roles", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAccessResponse: _TypeAlias = GetAccessResponse  # noqa: Y015
+
+@_typing.final
+class AccessMembership(_message.Message):
+    """What GetAccess shows of a membership; all of it: MembershipService/GetMember."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    is_active: _builtins.bool
+    """It counts: it is not deactivated, has not expired, and neither is its user deactivated."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Unset: never."""
+
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        is_active: _builtins.bool = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "is_active", b"is_active", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccessMembership: _TypeAlias = AccessMembership  # noqa: Y015
 
 @_typing.final
 class ActionList(_message.Message):

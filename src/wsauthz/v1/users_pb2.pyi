@@ -106,6 +106,7 @@ class User(_message.Message):
     DEFAULT_WORKSPACE_ID_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    LOST_DEFAULT_WORKSPACE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: Global___UserKind.ValueType
     is_active: _builtins.bool
@@ -115,7 +116,13 @@ class User(_message.Message):
     name: _builtins.str
     image_url: _builtins.str
     default_workspace_id: _builtins.str
-    """Only for the user itself and with user/view at the platform: to others it may be a foreign workspace."""
+    """Only for the user itself and with user/view at the platform: to others it may be a foreign workspace. Left out where the
+    user holds nothing there any more.
+    """
+    lost_default_workspace: _builtins.bool
+    """The user chose a default workspace and holds no role there any more: they were removed or deactivated, or their
+    membership has expired. It is left out above, and is back when they are.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -133,10 +140,11 @@ class User(_message.Message):
         default_workspace_id: _builtins.str | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        lost_default_workspace: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id", "_email", b"_email", "created_at", b"created_at", "default_workspace_id", b"default_workspace_id", "email", b"email", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id", "_email", b"_email", "created_at", b"created_at", "default_workspace_id", b"default_workspace_id", "email", b"email", "email_verified", b"email_verified", "id", b"id", "image_url", b"image_url", "is_active", b"is_active", "kind", b"kind", "name", b"name", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id", "_email", b"_email", "created_at", b"created_at", "default_workspace_id", b"default_workspace_id", "email", b"email", "email_verified", b"email_verified", "id", b"id", "image_url", b"image_url", "is_active", b"is_active", "kind", b"kind", "lost_default_workspace", b"lost_default_workspace", "name", b"name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__default_workspace_id: _TypeAlias = _typing.Literal["default_workspace_id"]  # noqa: Y015
     _WhichOneofArgType__default_workspace_id: _TypeAlias = _typing.Literal["_default_workspace_id", b"_default_workspace_id"]  # noqa: Y015
@@ -548,17 +556,21 @@ class ResolveCurrentWorkspaceResponse(_message.Message):
 
     WORKSPACE_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    LOST_DEFAULT_WORKSPACE_FIELD_NUMBER: _builtins.int
     workspace_id: _builtins.str
     source: Global___WorkspaceSource.ValueType
+    lost_default_workspace: _builtins.bool
+    """As in User; only where nothing else was given."""
     def __init__(
         self,
         *,
         workspace_id: _builtins.str = ...,
         source: Global___WorkspaceSource.ValueType = ...,
+        lost_default_workspace: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lost_default_workspace", b"lost_default_workspace", "source", b"source", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

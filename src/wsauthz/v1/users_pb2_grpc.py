@@ -110,7 +110,8 @@ class UserServiceServicer:
 
     def ResolveCurrentWorkspace(self, request, context):
         """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
-        default. Whether it may be opened is CheckRoute's to say.
+        default. Whether it may be opened is CheckRoute's to say; only a default in which the actor holds no role any more is
+        skipped (`lost_default_workspace`). A given id is never replaced by another one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,8 @@ class UserServiceStub:
     """
     ResolveCurrentWorkspace: _grpc.UnaryUnaryMultiCallable[_users_pb2.ResolveCurrentWorkspaceRequest, _users_pb2.ResolveCurrentWorkspaceResponse]
     """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
-    default. Whether it may be opened is CheckRoute's to say.
+    default. Whether it may be opened is CheckRoute's to say; only a default in which the actor holds no role any more is
+    skipped (`lost_default_workspace`). A given id is never replaced by another one.
     """
     SwitchWorkspace: _grpc.UnaryUnaryMultiCallable[_users_pb2.SwitchWorkspaceRequest, _users_pb2.SwitchWorkspaceResponse]
     """Makes the workspace the actor's default, remembers that the actor entered it, and answers with everything a
@@ -90,7 +91,8 @@ class UserServiceAsyncStub(UserServiceStub):
     """
     ResolveCurrentWorkspace: _aio.UnaryUnaryMultiCallable[_users_pb2.ResolveCurrentWorkspaceRequest, _users_pb2.ResolveCurrentWorkspaceResponse]  # type: ignore[assignment]
     """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
-    default. Whether it may be opened is CheckRoute's to say.
+    default. Whether it may be opened is CheckRoute's to say; only a default in which the actor holds no role any more is
+    skipped (`lost_default_workspace`). A given id is never replaced by another one.
     """
     SwitchWorkspace: _aio.UnaryUnaryMultiCallable[_users_pb2.SwitchWorkspaceRequest, _users_pb2.SwitchWorkspaceResponse]  # type: ignore[assignment]
     """Makes the workspace the actor's default, remembers that the actor entered it, and answers with everything a
@@ -156,7 +158,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_users_pb2.ResolveCurrentWorkspaceResponse, _abc.Awaitable[_users_pb2.ResolveCurrentWorkspaceResponse]]:
         """Which workspace a frontend should open: the first that is given of route, store, local storage and the actor's
-        default. Whether it may be opened is CheckRoute's to say.
+        default. Whether it may be opened is CheckRoute's to say; only a default in which the actor holds no role any more is
+        skipped (`lost_default_workspace`). A given id is never replaced by another one.
         """
 
     @_abc_1.abstractmethod

@@ -662,6 +662,7 @@ class ListUserWorkspacesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    INCLUDE_WITHOUT_ACCESS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """Part of the name or slug, in any case."""
     current_workspace_id: _builtins.str
@@ -669,28 +670,35 @@ class ListUserWorkspacesRequest(_message.Message):
     manageable_only: _builtins.bool
     """Only those where workspace/update is allowed."""
     include_inherited: _builtins.bool
-    """Also those where a role flows down from above."""
+    """Unset: also those that the actor may view by a role that flows down from an organization or a workspace above, as a
+    switcher needs. True: also those by a role at the platform. False: only those of its own memberships and ownership.
+    """
     page_size: _builtins.int
     """0: 100; at most 1,000."""
     page_token: _builtins.str
     at_least_revision: _builtins.str
     """As in CheckRequest."""
+    include_without_access: _builtins.bool
+    """Also those where the actor has a membership that is deactivated or has expired, with an empty role."""
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
         current_workspace_id: _builtins.str = ...,
         manageable_only: _builtins.bool = ...,
-        include_inherited: _builtins.bool = ...,
+        include_inherited: _builtins.bool | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         at_least_revision: _builtins.str = ...,
+        include_without_access: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_inherited", b"_include_inherited", "include_inherited", b"include_inherited"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "current_workspace_id", b"current_workspace_id", "include_inherited", b"include_inherited", "manageable_only", b"manageable_only", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_inherited", b"_include_inherited", "at_least_revision", b"at_least_revision", "current_workspace_id", b"current_workspace_id", "include_inherited", b"include_inherited", "include_without_access", b"include_without_access", "manageable_only", b"manageable_only", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__include_inherited: _TypeAlias = _typing.Literal["include_inherited"]  # noqa: Y015
+    _WhichOneofArgType__include_inherited: _TypeAlias = _typing.Literal["_include_inherited", b"_include_inherited"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__include_inherited) -> _WhichOneofReturnType__include_inherited | None: ...
 
 Global___ListUserWorkspacesRequest: _TypeAlias = ListUserWorkspacesRequest  # noqa: Y015
 

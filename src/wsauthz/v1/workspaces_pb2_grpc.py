@@ -132,23 +132,24 @@ class WorkspaceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUserWorkspaces(self, request, context):
-        """The actor's workspaces: those with a live membership of its own or owned by it, by id; deactivated ones and
-        expired memberships included (the flags are part of the item).
+        """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
+        or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOrganizationWorkspaces(self, request, context):
-        """One organization's workspaces: the actor's own, or all of them with organization/list_workspaces there. An unknown
-        organization gives an empty list, as a foreign one does.
+        """One organization's workspaces: those where the actor holds a role by a membership of its own or by ownership, or all of
+        them with organization/list_workspaces there. An unknown organization gives an empty list, as a foreign one does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAllUserWorkspaces(self, request, context):
-        """The actor's workspaces grouped by organization, by organization name and workspace name; stand-alone ones last.
+        """The workspaces where the actor holds a role by a membership of its own or by ownership, grouped by organization, by
+        organization name and workspace name; stand-alone ones last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,15 +52,17 @@ class WorkspaceServiceStub:
     DeleteWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.DeleteWorkspaceRequest, _workspaces_pb2.DeleteWorkspaceResponse]
     """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
     ListUserWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.ListUserWorkspacesRequest, _workspaces_pb2.ListUserWorkspacesResponse]
-    """The actor's workspaces: those with a live membership of its own or owned by it, by id; deactivated ones and
-    expired memberships included (the flags are part of the item).
+    """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
+    or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
     """
     ListOrganizationWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.ListOrganizationWorkspacesRequest, _workspaces_pb2.ListOrganizationWorkspacesResponse]
-    """One organization's workspaces: the actor's own, or all of them with organization/list_workspaces there. An unknown
-    organization gives an empty list, as a foreign one does.
+    """One organization's workspaces: those where the actor holds a role by a membership of its own or by ownership, or all of
+    them with organization/list_workspaces there. An unknown organization gives an empty list, as a foreign one does.
     """
     ListAllUserWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.ListAllUserWorkspacesRequest, _workspaces_pb2.ListAllUserWorkspacesResponse]
-    """The actor's workspaces grouped by organization, by organization name and workspace name; stand-alone ones last."""
+    """The workspaces where the actor holds a role by a membership of its own or by ownership, grouped by organization, by
+    organization name and workspace name; stand-alone ones last.
+    """
     ListChildWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.ListChildWorkspacesRequest, _workspaces_pb2.ListChildWorkspacesResponse]
     """The children that the actor may view, by id."""
     CheckFirstWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.CheckFirstWorkspaceRequest, _workspaces_pb2.CheckFirstWorkspaceResponse]
@@ -90,15 +92,17 @@ class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     DeleteWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.DeleteWorkspaceRequest, _workspaces_pb2.DeleteWorkspaceResponse]  # type: ignore[assignment]
     """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
     ListUserWorkspaces: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.ListUserWorkspacesRequest, _workspaces_pb2.ListUserWorkspacesResponse]  # type: ignore[assignment]
-    """The actor's workspaces: those with a live membership of its own or owned by it, by id; deactivated ones and
-    expired memberships included (the flags are part of the item).
+    """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
+    or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
     """
     ListOrganizationWorkspaces: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.ListOrganizationWorkspacesRequest, _workspaces_pb2.ListOrganizationWorkspacesResponse]  # type: ignore[assignment]
-    """One organization's workspaces: the actor's own, or all of them with organization/list_workspaces there. An unknown
-    organization gives an empty list, as a foreign one does.
+    """One organization's workspaces: those where the actor holds a role by a membership of its own or by ownership, or all of
+    them with organization/list_workspaces there. An unknown organization gives an empty list, as a foreign one does.
     """
     ListAllUserWorkspaces: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.ListAllUserWorkspacesRequest, _workspaces_pb2.ListAllUserWorkspacesResponse]  # type: ignore[assignment]
-    """The actor's workspaces grouped by organization, by organization name and workspace name; stand-alone ones last."""
+    """The workspaces where the actor holds a role by a membership of its own or by ownership, grouped by organization, by
+    organization name and workspace name; stand-alone ones last.
+    """
     ListChildWorkspaces: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.ListChildWorkspacesRequest, _workspaces_pb2.ListChildWorkspacesResponse]  # type: ignore[assignment]
     """The children that the actor may view, by id."""
     CheckFirstWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.CheckFirstWorkspaceRequest, _workspaces_pb2.CheckFirstWorkspaceResponse]  # type: ignore[assignment]
@@ -161,8 +165,8 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspaces_pb2.ListUserWorkspacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.ListUserWorkspacesResponse, _abc.Awaitable[_workspaces_pb2.ListUserWorkspacesResponse]]:
-        """The actor's workspaces: those with a live membership of its own or owned by it, by id; deactivated ones and
-        expired memberships included (the flags are part of the item).
+        """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
+        or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
         """
 
     @_abc_1.abstractmethod
@@ -171,8 +175,8 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspaces_pb2.ListOrganizationWorkspacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.ListOrganizationWorkspacesResponse, _abc.Awaitable[_workspaces_pb2.ListOrganizationWorkspacesResponse]]:
-        """One organization's workspaces: the actor's own, or all of them with organization/list_workspaces there. An unknown
-        organization gives an empty list, as a foreign one does.
+        """One organization's workspaces: those where the actor holds a role by a membership of its own or by ownership, or all of
+        them with organization/list_workspaces there. An unknown organization gives an empty list, as a foreign one does.
         """
 
     @_abc_1.abstractmethod
@@ -181,7 +185,9 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspaces_pb2.ListAllUserWorkspacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.ListAllUserWorkspacesResponse, _abc.Awaitable[_workspaces_pb2.ListAllUserWorkspacesResponse]]:
-        """The actor's workspaces grouped by organization, by organization name and workspace name; stand-alone ones last."""
+        """The workspaces where the actor holds a role by a membership of its own or by ownership, grouped by organization, by
+        organization name and workspace name; stand-alone ones last.
+        """
 
     @_abc_1.abstractmethod
     def ListChildWorkspaces(
