@@ -7,6 +7,7 @@ is the URL of a fresh, migrated database of the test's own; `empty_database_url`
 import gc
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from tests.databases import Databases, fresh_database
 from tests.postgres import PostgresServer
-from wsauthz.policy import current
+from wsauthz.policy import current, scenarios
 from wsauthz.policy.bundle import Bundle, read_bundle
 from wsauthz.policy.catalog import CoreVocabulary
 
@@ -105,7 +106,7 @@ def _bundles_are_tested_once() -> Iterator[None]:
     def load_once(directory: Path, core: CoreVocabulary) -> Bundle:
         bundle = read_bundle(directory, core)
         if (bundle.version, core) not in passed:  # the version is a hash over all files of the bundle
-            current.refuse_failing(bundle)
+            scenarios.refuse_failing(bundle, time.time())
             passed.append((bundle.version, core))
         return bundle
 

@@ -91,7 +91,9 @@ class Server:
             stale_seconds=settings.stale_seconds,
             audit_keys=AuditKeys(settings.audit_keys),
         )
-        self._policy_files = PolicyFiles(settings.policy, last_read, self.replica.reload_policy)
+        self._policy_files = PolicyFiles(
+            settings.policy, last_read, lambda carry_on: self.replica.reload_policy(carry_on=carry_on)
+        )
         self._follower = Follower(self.replica, settings.poll_seconds)
         self._retention = Retention(self.database, self.metrics)
         self._audit_head = AuditHead(self.database, self.metrics)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.policy.bundle_files import CATALOG, CORE, FILES, MODEL, POLICY, bundle
 from wsauthz.policy.bundle import BundleRefused, build_bundle, read_bundle
-from wsauthz.policy.bundle_directory import MAX_BYTES
 from wsauthz.policy.model_conf import check_model
+from wsauthz.policy.sizes import MOST_BYTES
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(directory: Path) -> None:
-    (directory / "policy.csv").write_text("#" * MAX_BYTES + "\n")
+    (directory / "policy.csv").write_text("#" * MOST_BYTES + "\n")
     assert refusals(directory) == ["policy.csv: has more than 1,048,576 bytes"]
 
 

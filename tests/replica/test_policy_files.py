@@ -13,7 +13,7 @@ import pytest
 
 from tests.serving import BUNDLES, ServerProcess
 from wsauthz.policy.bundle_directory import fingerprint
-from wsauthz.policy.current import CurrentPolicy, Reload
+from wsauthz.policy.current import CarryOn, CurrentPolicy, Reload
 from wsauthz.replica import policy_files
 from wsauthz.replica.policy_files import PolicyFiles
 from wsauthz.rpc.methods import core_vocabulary
@@ -52,8 +52,8 @@ class Followed:
         self.reads: list[Reload] = []
         self.files = PolicyFiles(directory, fingerprint(directory), self.reload)
 
-    def reload(self) -> Reload:
-        found = self.policy.read()
+    def reload(self, carry_on: CarryOn) -> Reload:
+        found = self.policy.read(carry_on)
         self.policy.put(found)
         self.reads.append(found)
         return found

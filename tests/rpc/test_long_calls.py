@@ -12,7 +12,7 @@ from tests.audited import until
 from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import OPERATOR, STATE, Tenants
 from tests.serving import BUNDLES, Refusal, Serving, attempt
-from wsauthz.policy import current
+from wsauthz.policy import current, judging
 from wsauthz.policy.bundle import read_bundle
 from wsauthz.rpc import long_calls
 from wsauthz.rpc.methods import core_vocabulary
@@ -100,13 +100,12 @@ def test_policies_that_take_long_keep_no_management_call_waiting(
 ) -> None:
     """Reading the bundle takes as long as the test wants; eight calls that ask for it fill no thread of others."""
     go_on = threading.Event()
-    load = current.load
 
     def wait(*arguments: Any) -> Any:
         go_on.wait()
-        return load(*arguments)
+        return judging.judge(*arguments)
 
-    monkeypatch.setattr(current, "load", wait)
+    monkeypatch.setattr(current, "judge", wait)
     request = policy_pb2.ReloadPolicyRequest()
     calls = [slow.client(NAMES[number % 4]).policy.ReloadPolicy.future(request, timeout=600) for number in range(8)]
     policy_calls = slow.server.server._wrapper._running._policy_calls

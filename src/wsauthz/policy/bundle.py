@@ -1,18 +1,21 @@
 """A policy bundle: a directory read strictly and compiled once, or refused with everything that is wrong with it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from wsauthz.policy import catalog_reader, model_conf, rules_reader
-from wsauthz.policy.bundle_directory import FILES, MAX_BYTES, MODEL, ROUTES, TESTS, read_files
+from wsauthz.policy.bundle_directory import FILES, MODEL, ROUTES, TESTS, read_files
 from wsauthz.policy.catalog import Catalog, CoreVocabulary
 from wsauthz.policy.problems import BundleRefused, Problem
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.sizes import MOST_BYTES
 
 __all__ = ["Bundle", "BundleRefused", "build_bundle", "read_bundle"]
+
+T = TypeVar("T")
 
 _OPTIONAL: Final = frozenset({TESTS, ROUTES})
 _VERSION_LENGTH: Final = 12
@@ -36,16 +39,26 @@ def read_bundle(directory: Path, core: CoreVocabulary) -> Bundle:
         BundleRefused: a file is missing, unknown, too large, unreadable or wrong, or see ``read_files``.
 
     """
+    return read_with(directory, lambda files: build_bundle(files, core))
+
+
+def read_with(directory: Path, build: Callable[[Mapping[str, str]], T]) -> T:
+    """Return what ``build`` makes of the files in a directory.
+
+    Raises:
+        BundleRefused: by ``build``, or see ``read_bundle``.
+
+    """
     files, problems = read_files(directory)
     try:
-        bundle = build_bundle(files, core)
+        found = build(files)
     except BundleRefused as refused:
         unread = {problem.file for problem in problems}
         problems += [problem for problem in refused.problems if problem.file not in unread]
-        raise BundleRefused(sorted(problems)) from None
+        raise BundleRefused(sorted(problems), may_pass=refused.may_pass) from None
     if problems:
         raise BundleRefused(sorted(problems))
-    return bundle
+    return found
 
 
 def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
@@ -63,8 +76,8 @@ def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
     for name, text in files.items():
         if name not in {MODEL, *FILES}:
             problems.append(Problem(file=name, line=0, text="is not a file of a policy bundle"))
-        elif len(text.encode()) > MAX_BYTES:
-            problems.append(Problem(file=name, line=0, text=f"has more than {MAX_BYTES:,} bytes"))
+        elif len(text.encode()) > MOST_BYTES:
+            problems.append(Problem(file=name, line=0, text=f"has more than {MOST_BYTES:,} bytes"))
     if problems:
         raise BundleRefused(problems)
     problems = model_conf.check_model(files[MODEL])

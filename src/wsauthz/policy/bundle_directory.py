@@ -8,15 +8,13 @@ from typing import Any, Final
 
 from wsauthz.policy import catalog_reader, model_conf, rules_reader, scenario_reader
 from wsauthz.policy.problems import BundleRefused, Problem
+from wsauthz.policy.sizes import MOST_BYTES
 
 MODEL: Final = model_conf.FILE
 TESTS: Final = scenario_reader.FILE
 ROUTES: Final = "routes.yaml"
 FILES: Final = (catalog_reader.FILE, rules_reader.FILE, TESTS, ROUTES)
 """What a bundle's directory may hold; model.conf stands beside the directories, one for all."""
-
-MAX_BYTES: Final = 1 << 20
-"""The most a file of a bundle may have."""
 
 _POLICY_SUFFIXES: Final = frozenset({".conf", ".csv", ".toml", ".yaml", ".yml"})
 _ATTEMPTS: Final = 5
@@ -94,7 +92,7 @@ def _read_file(path: Path, files: dict[str, str], problems: list[Problem]) -> No
         return
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(MOST_BYTES + 1)
         files[path.name] = content.decode("utf-8")
     except _LASTING as error:
         problems.append(Problem(file=path.name, line=0, text=f"cannot be read: {error.strerror}"))

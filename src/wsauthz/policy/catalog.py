@@ -123,16 +123,6 @@ class Catalog:
             return None
         return tuple(self.providers if enabled is None else (name for name in enabled if name in self.providers))
 
-    def covered(self, pattern: str) -> list[ResourceType]:
-        """Return the resource types that a pattern of policy.csv covers; stars cover the application's only."""
-        if pattern == "*":
-            return [kind for kind in self.resources.values() if not kind.is_core]
-        name, _, _ = pattern.partition("/")
-        if name.endswith(":*"):
-            module = name.removesuffix(":*")
-            return [kind for kind in self.resources.values() if not kind.is_core and kind.module == module]
-        return [self.resources[name]]
-
     def answer(self, reason: Reason) -> Answer:
         """Return what Check, which has no guard, gives for a reason."""
         return self.answers.get(reason) or DEFAULT_ANSWERS[reason]

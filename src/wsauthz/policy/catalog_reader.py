@@ -10,8 +10,9 @@ from wsauthz.policy.answers_reader import read_answers, read_guards
 from wsauthz.policy.catalog import AddById, Catalog, CoreVocabulary, Plan, ResourceType
 from wsauthz.policy.catalog_roles import check_name, check_role, read_defaults, read_ownership, read_roles, read_title
 from wsauthz.policy.problems import Problem, meant
+from wsauthz.policy.sizes import MOST_ACTIONS, MOST_HOLDERS, exceeds
 from wsauthz.policy.terms import CORE, module_of
-from wsauthz.policy.toml_reader import Table, TomlFile, syntax_problem
+from wsauthz.policy.toml_reader import Table, TomlFile, TooManyProblems, syntax_problem
 
 FILE: Final = "catalog.toml"
 JOIN_METHODS: Final = ("invite_code", "workspace_id", "organization_workspace", "organization")
@@ -24,7 +25,11 @@ def read_catalog(text: str, core: CoreVocabulary) -> tuple[Catalog | None, list[
         source = TomlFile(FILE, text)
     except tomllib.TOMLDecodeError as error:
         return None, [syntax_problem(FILE, error)]
-    catalog = _read(source.table(), core)
+    try:
+        catalog = _read(source.table(), core)
+    except TooManyProblems:
+        text = "there are many problems, so the others were not looked for"
+        return None, [*source.problems, Problem(file=FILE, line=0, text=text)]
     return (None if source.problems else catalog), source.problems
 
 
@@ -43,6 +48,12 @@ def _read(top: Table, core: CoreVocabulary) -> Catalog:
     modules = _modules(top)
     plans = _plans(top, modules)
     resources = _resources(top, core, modules, plans)
+    for text in (
+        exceeds("roles and permissions", len(roles) + len(permissions), MOST_HOLDERS),
+        exceeds("actions of all resource types", sum(len(kind.actions) for kind in resources.values()), MOST_ACTIONS),
+    ):
+        if text:
+            top.refuse(text)
     providers = _providers(top)
     join_methods, add_by_id = _joining(top)
     lifetime = _positive(top, "invitations", {"lifetime_days": 7}, most=MOST_DAYS)
@@ -119,7 +130,7 @@ def _resources(
         name: ResourceType(name=name, module=CORE, is_core=True, actions=dict(actions))
         for name, actions in core.items()
     }
-    features = sorted({feature for plan in plans.values() for feature in plan.features})
+    features = dict.fromkeys(sorted({feature for plan in plans.values() for feature in plan.features}))
     for name, table in top.sections("resources").items():
         prefix, colon, bare = name.rpartition(":")
         module = module_of(name)

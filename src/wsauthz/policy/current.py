@@ -1,15 +1,23 @@
 """The bundle in force: reloaded from its directory, the last good one kept whatever happens to the files."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsauthz.policy.bundle import Bundle, BundleRefused, build_bundle, read_bundle
+from wsauthz.policy.bundle import Bundle, BundleRefused, build_bundle, read_bundle, read_with
 from wsauthz.policy.bundle_directory import TESTS
 from wsauthz.policy.catalog import CoreVocabulary
+from wsauthz.policy.judging import Verdict, judge
 from wsauthz.policy.problems import Problem
-from wsauthz.policy.scenarios import failures, has_tests, prepare_bundle
+from wsauthz.policy.scenarios import has_tests, refuse_failing
+
+CarryOn = Callable[[], None]
+"""To be called every few milliseconds of long work; it raises when nobody waits for the work any more."""
+
+
+def _for_ever() -> None:
+    """Let the work end when it is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,39 +53,48 @@ class CurrentPolicy:
         self.problems: tuple[str, ...] = ()
         self.refused_at: float | None = None
 
-    def read(self) -> Reload:
-        """Read, compile and test the directory; touches nothing, so any thread may call it."""
+    def read(self, carry_on: CarryOn = _for_ever) -> Reload:
+        """Read, compile and test the directory; touches nothing, so any thread may call it.
+
+        Raises:
+            whatever ``carry_on`` raises, see ``judge``.
+
+        """
+        was_tested = self.is_tested
+
+        def build(files: Mapping[str, str]) -> tuple[Bundle, bool]:
+            verdict = self._judge(files, carry_on)
+            if verdict.version == self.bundle.version:
+                return self.bundle, was_tested
+            return build_bundle(files, self.core), verdict.is_tested
+
         try:
-            bundle = load(self.directory, self.core)
-            self._refuse_untested(bundle)
+            bundle, is_tested = read_with(self.directory, build)
         except BundleRefused as refused:
             return Reload(
                 bundle=self.bundle,
-                is_tested=self.is_tested,
+                is_tested=was_tested,
                 changed=False,
                 problems=tuple(map(str, refused.problems)),
                 may_pass=refused.may_pass,
             )
-        changed = bundle.version != self.bundle.version
-        return Reload(bundle=bundle, is_tested=has_tests(bundle), changed=changed, problems=())
+        return Reload(bundle=bundle, is_tested=is_tested, changed=bundle is not self.bundle, problems=())
 
-    def validate(self, files: Mapping[str, str]) -> Bundle:
-        """Return the bundle that ``read`` would put in force if these files were the bundle's; others are as in force.
+    def validate(self, files: Mapping[str, str], carry_on: CarryOn = _for_ever) -> str:
+        """Return the version that ``read`` would put in force if these files were the bundle's; others are as in force.
 
         Raises:
-            BundleRefused: it would be refused.
+            BundleRefused: it would be refused. And whatever ``carry_on`` raises, see ``judge``.
 
         """
-        bundle = build_bundle({**self.bundle.files, **files}, self.core)
-        refuse_failing(bundle)
-        self._refuse_untested(bundle)
-        return bundle
+        return self._judge({**self.bundle.files, **files}, carry_on).version
 
-    def _refuse_untested(self, bundle: Bundle) -> None:
-        """Return unless a bundle with tests would be replaced by one without: a file is lost sooner than wanted."""
-        if self.is_tested and not has_tests(bundle):
+    def _judge(self, files: Mapping[str, str], carry_on: CarryOn) -> Verdict:
+        verdict = judge(files, self.core, carry_on)
+        if self.is_tested and not verdict.is_tested:  # a file is lost sooner than wanted
             text = "is missing or holds no test; the bundle in force has tests, and only a restart replaces it so"
             raise BundleRefused([Problem(file=TESTS, line=0, text=text)])
+        return verdict
 
     def put(self, reload: Reload) -> None:
         """Put what was read in force, in one step; to be called where decisions are made."""
@@ -100,17 +117,5 @@ def load(directory: Path, core: CoreVocabulary) -> Bundle:
 
     """
     bundle = read_bundle(directory, core)
-    refuse_failing(bundle)
+    refuse_failing(bundle, time.time())
     return bundle
-
-
-def refuse_failing(bundle: Bundle) -> None:
-    """Return if the bundle's own tests pass.
-
-    Raises:
-        BundleRefused: with every failed expectation.
-
-    """
-    now = time.time()
-    if failed := tuple(failures(prepare_bundle(bundle, now), bundle.rules, now)):
-        raise BundleRefused(failed)

@@ -11,6 +11,7 @@ from wsauthz.policy.place import Place
 from wsauthz.policy.problems import BundleRefused, Problem, meant
 from wsauthz.policy.scenario import EVERYONE, Matrix, Row, Scenario
 from wsauthz.policy.scenario_reader import FILE
+from wsauthz.policy.sizes import MOST_QUESTIONS, exceeds
 from wsauthz.policy.state_check import check
 
 _SUBJECT: Final = "matrix "
@@ -49,13 +50,26 @@ def prepare(scenarios: Sequence[Scenario], catalog: Catalog, now: float) -> tupl
     """Return the scenarios with their facts at ``now`` (Unix seconds).
 
     Raises:
-        BundleRefused: a scenario speaks of what the catalog, or its own state, lacks.
+        BundleRefused: a scenario speaks of what the catalog, or its own state, lacks, or they ask too much together.
 
     """
+    if text := exceeds("questions of all tests", sum(_size(each, catalog) for each in scenarios), MOST_QUESTIONS):
+        raise BundleRefused([Problem(file=FILE, line=0, text=text)])
     problems = [problem for scenario in scenarios for problem in _problems(scenario, catalog)]
     if problems:
         raise BundleRefused(sorted(problems))
     return tuple(_prepare(scenario, catalog, now) for scenario in scenarios)
+
+
+def _size(scenario: Scenario, catalog: Catalog) -> int:
+    """Return how many questions a scenario asks at most: each row of a matrix is asked about everything."""
+    size = len(scenario.expectations) + len(scenario.routes)
+    if scenario.matrix is not None:
+        actions = sum(len(kind.actions) for kind in catalog.resources.values())
+        most = max((len(kind.actions) for kind in catalog.resources.values()), default=0)
+        size += (len(scenario.matrix.rows) + len(catalog.roles)) * actions
+        size += sum(len(row.allowed) for row in scenario.matrix.rows) * most
+    return size
 
 
 def _prepare(scenario: Scenario, catalog: Catalog, now: float) -> Prepared:

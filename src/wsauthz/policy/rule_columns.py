@@ -6,6 +6,7 @@ from wsauthz.model.identifiers import is_id, is_resource_id
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.coverage import Coverage
 from wsauthz.policy.problems import Mistake, meant
 from wsauthz.policy.rules import STATES, Rule
 
@@ -14,7 +15,7 @@ EFFECTS: Final = ("allow", "deny")
 _BRACKETS: Final = frozenset("()[]")
 
 
-def check_resource(pattern: str, catalog: Catalog) -> None:
+def check_resource(pattern: str, catalog: Catalog, coverage: Coverage) -> None:
     """Check a resource pattern: ``*``, ``module:*``, ``type/*`` or ``type/<id>``.
 
     Raises:
@@ -22,14 +23,14 @@ def check_resource(pattern: str, catalog: Catalog) -> None:
 
     """
     if pattern == "*":
-        _check_covers(pattern, catalog)
+        _check_covers(pattern, coverage)
         return
     name, slash, object_id = pattern.partition("/")
     module, colon, star = name.partition(":")
     if not slash and colon and star == "*":
         if module != terms.CORE and module not in catalog.modules:
             raise Mistake(f"{module!r} is not a module of {CATALOG}{meant(module, catalog.modules)}")
-        _check_covers(pattern, catalog)
+        _check_covers(pattern, coverage)
         return
     bare = name.replace("*", "")
     if name not in catalog.resources:
@@ -42,8 +43,8 @@ def check_resource(pattern: str, catalog: Catalog) -> None:
         raise Mistake(f"{object_id!r} cannot be the id of a resource in a rule")
 
 
-def _check_covers(pattern: str, catalog: Catalog) -> None:
-    if not catalog.covered(pattern):
+def _check_covers(pattern: str, coverage: Coverage) -> None:
+    if not coverage.actions(pattern):
         raise Mistake(f"{pattern} covers no resource of {CATALOG}; core resources are named one by one, as workspace/*")
 
 
@@ -57,14 +58,14 @@ def _resource_meant(name: str, catalog: Catalog) -> str:
     return ": " + f"{name!r} is not a resource of {CATALOG}" + meant(name, catalog.resources)
 
 
-def check_action(pattern: str, action: str, catalog: Catalog) -> None:
+def check_action(pattern: str, action: str, coverage: Coverage) -> None:
     """Check that something the pattern covers has the action.
 
     Raises:
         Mistake: nothing has.
 
     """
-    actions = {action for resource in catalog.covered(pattern) for action in resource.actions}
+    actions = coverage.actions(pattern)
     if action not in actions:
         raise Mistake(f"{action!r} is not an action of {pattern}{meant(action, actions)}")
 
@@ -111,13 +112,8 @@ def check_effect(effect: str) -> None:
         raise Mistake(f"{effect!r} is not an effect: use allow or deny{meant(effect, EFFECTS)}")
 
 
-def meaning(rule: Rule, catalog: Catalog) -> object:
+def meaning(rule: Rule, coverage: Coverage) -> object:
     """Return what a rule says, however it is written: two rules with one meaning are a duplicate."""
     _, _, object_id = rule.resource.partition("/")
-    what = frozenset(
-        (resource.name, action)
-        for resource in catalog.covered(rule.resource)
-        for action in resource.actions
-        if rule.action in {"*", action}
-    )
+    what = coverage.covered(rule.resource, rule.action)
     return (rule.node, rule.place, what, object_id.strip("*"), rule.states, rule.allows)

@@ -1,10 +1,11 @@
 """policy.csv, read strictly: what Casbin would silently ignore, or misread, is refused with a line and a correction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.coverage import Coverage
 from wsauthz.policy.problems import Mistake, Problem, meant
 from wsauthz.policy.rule_columns import (
     CATALOG,
@@ -16,6 +17,7 @@ from wsauthz.policy.rule_columns import (
     meaning,
 )
 from wsauthz.policy.rules import STATES, Rule, RuleTable
+from wsauthz.policy.sizes import MOST_COVERED, MOST_PROBLEMS, MOST_ROWS, exceeds
 
 FILE: Final = "policy.csv"
 _COLUMNS: Final[Mapping[str, str]] = {
@@ -32,11 +34,15 @@ def read_rules(text: str, catalog: Catalog) -> tuple[RuleTable | None, list[Prob
     lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
         reader.read(number, line)
+        if len(reader.problems) >= MOST_PROBLEMS:
+            reader.refuse(number, "there are many problems, so the lines after this one were not read")
+            return None, sorted(reader.problems)
     if text and lines[-1]:
         reader.refuse(len(lines), "the last line has no newline: the file may be cut off")
     if not reader.rules and not reader.problems:
         reader.refuse(0, "holds no rule")
     reader.refuse_cycles()
+    reader.refuse_size()
     if reader.problems:
         return None, sorted(reader.problems)
     table = RuleTable(rules=tuple(reader.rules), inherits=tuple(reader.inherits), flows=tuple(reader.flows))
@@ -48,6 +54,7 @@ class _Reader:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self.coverage = Coverage(catalog)
         self.problems: list[Problem] = []
         self.rules: list[Rule] = []
         self.inherits: dict[tuple[str, str], int] = {}
@@ -103,9 +110,9 @@ class _Reader:
             self._try(number, check_state, subject, state, effect),
             self._try(number, check_effect, effect),
         ]
-        known = self._try(number, check_resource, resource, self.catalog)
+        known = self._try(number, check_resource, resource, self.catalog, self.coverage)
         if known and action != "*":
-            fine.append(self._try(number, check_action, resource, action, self.catalog))
+            fine.append(self._try(number, check_action, resource, action, self.coverage))
         if not known or not all(fine):
             return
         rule = Rule(
@@ -118,7 +125,7 @@ class _Reader:
             states=STATES[state],
             allows=effect == "allow",
         )
-        self._once(number, meaning(rule, self.catalog))
+        self._once(number, meaning(rule, self.coverage))
         self.rules.append(rule)
 
     def _read_g(self, number: int, columns: list[str]) -> None:
@@ -157,27 +164,42 @@ class _Reader:
                 raise Mistake(f"{node!r} lacks its prefix (did you mean {prefixed}?)")
         raise Mistake(f"{node!r} is neither a role nor a permission of {CATALOG}{meant(node, allowed)}")
 
+    def refuse_size(self) -> None:
+        """Refuse what would take too long to compile; each rule costs as much as there are actions that it covers."""
+        rows = len(self.rules) + len(self.inherits) + len(self.flows)
+        covered = sum(len(self.coverage.covered(rule.resource, rule.action)) for rule in self.rules)
+        for text in (
+            exceeds("rows", rows, MOST_ROWS),
+            exceeds("actions that rules are about, each counted for every rule", covered, MOST_COVERED),
+        ):
+            if text:
+                self.refuse(0, text)
+
     def refuse_cycles(self) -> None:
-        """Refuse each row g that closes a circle."""
+        """Refuse each circle of rows g, in the last of its lines."""
         below: dict[str, list[str]] = {}
-        for (role, inherited), number in self.inherits.items():
-            path = _path(below, inherited, role)
-            if path:
-                self.refuse(number, f"closes a circle: {' -> '.join((role, *path))}")
-            else:
-                below.setdefault(role, []).append(inherited)
+        for role, inherited in self.inherits:
+            below.setdefault(role, []).append(inherited)
+        for circle in _circles(below):
+            lines = [self.inherits[row] for row in zip(circle, [*circle[1:], circle[0]], strict=True)]
+            first = lines.index(max(lines))
+            path = [*circle[first:], *circle[: first + 1]]
+            self.refuse(max(lines), f"closes a circle: {' -> '.join(path)}")
 
 
-def _path(below: Mapping[str, list[str]], start: str, goal: str) -> list[str]:
-    """Return the nodes from start to goal, both included; nothing if there is no way."""
-    ways = [[start]]
-    seen = {start}
-    while ways:
-        way = ways.pop()
-        if way[-1] == goal:
-            return way
-        for node in below.get(way[-1], ()):
-            if node not in seen:
-                seen.add(node)
-                ways.append([*way, node])
-    return []
+def _circles(below: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Yield a circle for each row that leads back, if there is any; each row is looked at once."""
+    done: set[str] = set()
+    for start in below:
+        path: dict[str, Iterator[str]] = {} if start in done else {start: iter(below[start])}
+        while path:
+            node, rest = next(reversed(path.items()))
+            following = next(rest, None)
+            if following is None:
+                done.add(node)
+                del path[node]
+            elif following in path:
+                nodes = list(path)
+                yield nodes[nodes.index(following) :]
+            elif following not in done:
+                path[following] = iter(below.get(following, ()))

@@ -9,6 +9,7 @@ from wsauthz.model.places import PlaceKey, State
 from wsauthz.model.spelling import Spelling
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog, ResourceType
+from wsauthz.policy.coverage import Coverage
 from wsauthz.policy.place import Place
 from wsauthz.policy.rules import STATES, Rule, RuleTable
 
@@ -215,12 +216,11 @@ class Ruleset:
     def _compile(self) -> Mapping[str, Mapping[str, Action]]:
         kinds = self.catalog.resources.values()
         compiled = {kind.name: {name: Action(kind, name) for name in kind.actions} for kind in kinds}
+        coverage = Coverage(self.catalog)
         for rule in self.table.rules:
             row = Compiled(rule)
-            for kind in self.catalog.covered(rule.resource):
-                for name, action in compiled[kind.name].items():
-                    if rule.action in {"*", name}:
-                        action.add(row)
+            for kind, name in coverage.covered(rule.resource, rule.action):
+                compiled[kind][name].add(row)
         return compiled
 
 

@@ -16,7 +16,7 @@ from wsauthz.policy.explain import matched
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.guards import check_route
 from wsauthz.policy.prepared import Cell, Prepared, prepare
-from wsauthz.policy.problems import Problem
+from wsauthz.policy.problems import BundleRefused, Problem
 from wsauthz.policy.question import Question, has_module
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.policy.scenario import Expectation, Route
@@ -31,6 +31,7 @@ __all__ = [
     "load_scenarios",
     "prepare",
     "prepare_bundle",
+    "refuse_failing",
     "run_scenarios",
 ]
 
@@ -71,6 +72,17 @@ def prepare_bundle(bundle: Bundle, now: float) -> tuple[Prepared, ...]:
 
     """
     return prepare(load_scenarios(bundle.files.get(TESTS, "")), bundle.catalog, now)
+
+
+def refuse_failing(bundle: Bundle, now: float) -> None:
+    """Return if the bundle's own tests pass at ``now`` (Unix seconds).
+
+    Raises:
+        BundleRefused: with every failed expectation.
+
+    """
+    if failed := tuple(failures(prepare_bundle(bundle, now), bundle.rules, now)):
+        raise BundleRefused(failed)
 
 
 def has_tests(bundle: Bundle) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from wsauthz.model import texts
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.policy.problems import Problem, meant
+from wsauthz.policy.sizes import MOST_PROBLEMS
 
 Path = tuple[str | int, ...]
 """Where a value is: keys of tables, and numbers of entries in arrays of tables."""
@@ -16,6 +17,10 @@ REQUIRED: Final = object()
 _TITLES: Final = {bool: "true or false", int: "a whole number", str: "a text", dict: "a table", list: "a list"}
 _KEY: Final = re.compile(r"""\s*([A-Za-z0-9_-]+|"[^"]*"|'[^']*')\s*=""")
 _TOML_LINE: Final = re.compile(r"line (\d+)")
+
+
+class TooManyProblems(Exception):
+    """A file has so many problems that reading on helps nobody."""
 
 
 class TomlFile:
@@ -35,7 +40,14 @@ class TomlFile:
         self._lines: dict[Path, int] | None = None
 
     def refuse(self, path: Path, text: str) -> None:
-        """Note a problem with what is at the path."""
+        """Note a problem with what is at the path.
+
+        Raises:
+            TooManyProblems: it is one of very many, and the rest of the file need not be read.
+
+        """
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise TooManyProblems
         self.problems.append(Problem(file=self.file, line=self._line(path), text=f"{dotted(path)}: {text}"))
 
     def table(self) -> "Table":
@@ -78,8 +90,8 @@ class Table:
         entries = self.take(key, list, default)
         if not isinstance(entries, list):
             return None
-        found: list[str] = []
-        choices = None if known is None else list(known)
+        found: dict[str, None] = {}
+        choices = None if known is None else dict.fromkeys(known)
         for entry in entries:
             if not isinstance(entry, str):
                 self.refuse("must be a list of texts", key)
@@ -88,7 +100,7 @@ class Table:
             elif choices is not None and entry not in choices:
                 self.refuse(f"{entry!r} is unknown{meant(entry, choices)}", key)
             else:
-                found.append(entry)
+                found[entry] = None
         return tuple(found)
 
     def has(self, key: str) -> bool:

@@ -6,23 +6,28 @@ and miss a link that moved. A poll costs a stat call for each file.
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from wsauthz.policy.bundle_directory import Fingerprint, fingerprint
-from wsauthz.policy.current import Reload
+from wsauthz.policy.current import CarryOn, Reload
 
 POLL_SECONDS: Final = 0.25
 QUIET_SECONDS: Final = 2.0
 """How long the files must stay as they are before they are read: several are saved one after another."""
 
 
+class GivenUp(Exception):
+    """Nobody waits for the bundle any more."""
+
+
 class PolicyFiles:
     """Polls the files of a bundle. ``last_read`` is their fingerprint from before the bundle was read."""
 
-    def __init__(self, directory: Path, last_read: Fingerprint, reload: Callable[[], Reload]) -> None:
+    def __init__(self, directory: Path, last_read: Fingerprint, reload: Callable[[CarryOn], Reload]) -> None:
         self._directory = directory
         self._read = self.seen = last_read
         """Of the files that were read, and of those that the last poll found."""
@@ -49,8 +54,21 @@ class PolicyFiles:
                 quiet_since = -math.inf if found.is_swapped(self.seen) else time.monotonic()
                 self.seen = found
             if found != self._read and time.monotonic() - quiet_since >= QUIET_SECONDS:
-                reload = await loop.run_in_executor(None, self._reload)
+                reload = await self._reload_once()
                 quiet_since = time.monotonic()
                 if not reload.may_pass:
                     self._read = found
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _reload_once(self) -> Reload:
+        """Call ``reload``, whose thread ends soon after this is cancelled: a server that stops does not wait for it."""
+        given_up = threading.Event()
+
+        def carry_on() -> None:
+            if given_up.is_set():
+                raise GivenUp
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, self._reload, carry_on)
+        finally:
+            given_up.set()

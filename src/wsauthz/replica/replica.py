@@ -17,7 +17,7 @@ from wsauthz.metrics import Metrics, Population
 from wsauthz.model.errors import RevisionUnknown, Unavailable
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.bundle_problems import BundleProblem, find_problems
-from wsauthz.policy.current import CurrentPolicy, Reload
+from wsauthz.policy.current import CarryOn, CurrentPolicy, Reload
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.loading import fill
 from wsauthz.policy.ruleset import Ruleset
@@ -45,6 +45,7 @@ T = TypeVar("T")
 _MOST_AT_ONCE: Final = 10_000
 _PATIENCE: Final = 5.0
 """How much longer than others a statement that loads facts may take."""
+_LOOK_SECONDS: Final = 0.05
 _WORTH_FREEZING: Final = 20_000
 """Memberships from which on the collector is kept away from the facts; collecting everything first costs a while."""
 _WORTH_TELLING: Final = 250_000
@@ -227,12 +228,21 @@ class Replica:
         """Return what ``look`` returns when it is called on the loop with facts, rules and the time."""
         return self.loop.call(lambda: look(self.facts, self.rules, self.now()))
 
-    def reload_policy(self, by: Caller = BY_FILES) -> Reload:
-        """Read the bundle directory again, in this worker thread, and put in force what is good."""
-        with self._reading_policy:
+    def reload_policy(self, by: Caller = BY_FILES, carry_on: CarryOn = lambda: None) -> Reload:
+        """Read the bundle directory again, in this worker thread, and put in force what is good.
+
+        Raises:
+            whatever ``carry_on`` raises, which is called every few milliseconds; nothing is changed then.
+
+        """
+        while not self._reading_policy.acquire(timeout=_LOOK_SECONDS):
+            carry_on()
+        try:
             known = self.policy.problems
-            reload = self.policy.read()
+            reload = self.policy.read(carry_on)
             self.loop.call(lambda: self._put(reload, by))
+        finally:
+            self._reading_policy.release()
         result = "refused" if reload.problems else "changed" if reload.changed else "unchanged"
         self.metrics.reloads[result] += 1
         if not reload.problems:

@@ -4,10 +4,10 @@ from typing import Final
 
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.model.places import PLATFORM
+from wsauthz.policy.current import CarryOn
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message
-from wsauthz.rpc.long_calls import CarryOn
 from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.rpc.running import long_read
 from wsauthz.store import audit_verification

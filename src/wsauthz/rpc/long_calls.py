@@ -9,15 +9,13 @@ from contextvars import copy_context
 from typing import Any, Final
 
 from wsauthz.model.errors import TooManyRequests, Unavailable
+from wsauthz.policy.current import CarryOn
 from wsauthz.tenancy.transaction import Caller
 
 THREADS: Final = 2
 MOST_CALLS: Final = 8
 """Calls that run or wait in one pool."""
 MOST_OF_ONE_ACTOR: Final = 4
-
-CarryOn = Callable[[], None]
-"""To be called every few milliseconds of long work; it raises when nobody waits for the work any more."""
 
 
 class LongCalls:

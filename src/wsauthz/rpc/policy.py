@@ -5,6 +5,7 @@ from typing import Final
 from wsauthz.metrics import Metrics
 from wsauthz.policy.bundle import BundleRefused
 from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.current import CarryOn
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import timestamp
 from wsauthz.rpc.running import in_thread, on_loop
@@ -39,19 +40,29 @@ class PolicyService:
         )
 
     @in_thread
-    def ReloadPolicy(self, request: pb.ReloadPolicyRequest, by: Caller) -> pb.ReloadPolicyResponse:  # noqa: ARG002 - it has no fields
+    def ReloadPolicy(
+        self,
+        request: pb.ReloadPolicyRequest,  # noqa: ARG002 - it has no fields
+        by: Caller,
+        carry_on: CarryOn,
+    ) -> pb.ReloadPolicyResponse:
         """Read the bundle directory again now."""
-        reload = self.replica.reload_policy(by)
+        reload = self.replica.reload_policy(by, carry_on)
         return pb.ReloadPolicyResponse(version=reload.bundle.version, changed=reload.changed, problems=reload.problems)
 
     @in_thread
-    def ValidatePolicy(self, request: pb.ValidatePolicyRequest, by: Caller) -> pb.ValidatePolicyResponse:  # noqa: ARG002 - uniform
+    def ValidatePolicy(
+        self,
+        request: pb.ValidatePolicyRequest,
+        by: Caller,  # noqa: ARG002 - uniform
+        carry_on: CarryOn,
+    ) -> pb.ValidatePolicyResponse:
         """Judge files without putting them in force."""
         try:
-            bundle = self.replica.policy.validate(request.files)
+            version = self.replica.policy.validate(request.files, carry_on)
         except BundleRefused as refused:
             return pb.ValidatePolicyResponse(problems=[str(problem) for problem in refused.problems])
-        return pb.ValidatePolicyResponse(version=bundle.version)
+        return pb.ValidatePolicyResponse(version=version)
 
 
 def _catalog(catalog: Catalog) -> pb.Catalog:

@@ -31,7 +31,7 @@ def on_loop(method: Marked) -> Marked:
 
 
 def in_thread(method: Marked) -> Marked:
-    """Mark a method ``(request, by)`` about the policy: long work in a thread, without a transaction."""
+    """Mark a method ``(request, by, carry_on)`` about the policy: long work in a thread, without a transaction."""
     method.runs = "thread"  # type: ignore[attr-defined]  # functions take attributes
     return method
 
@@ -83,7 +83,7 @@ class Running:
 
     async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
         self.authorize(method, request, by)
-        return await self._policy_calls.run(by, lambda _: implementation(request, by))
+        return await self._policy_calls.run(by, lambda carry_on: implementation(request, by, carry_on))
 
     async def _in_pages(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
         self.authorize(method, request, by)

@@ -69,7 +69,9 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ValidatePolicy(self, request, context):
-        """Reads, compiles and tests the given files, and says what is wrong with them; changes nothing.
+        """Reads, compiles and tests the given files, and says what is wrong with them; changes nothing. That takes at most 20 s of
+        processor time and 512 MiB of memory, and ends when the call does. Rules times the resource types and actions that they
+        cover are at most 100,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
