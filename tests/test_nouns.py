@@ -41,6 +41,7 @@ NOUNS = {
 
 NOT_IN_MESSAGES = {
     "deleted_at": "deleted things are NOT_FOUND for everybody, so no message ever shows one",
+    "added_by": "decides who may leave whatever the rules say; the audit tells administrators",
     "is_derived": "says whether the terms follow other memberships; they are shown, and changing them ends it",
     "removed_by": "decides whether a join code brings somebody back; nobody is told who removed them",
 }

@@ -140,7 +140,11 @@ class Ground(Holdings):
 
     def leaving(self, actor: str, place: PlaceKey) -> Reasons:
         """Return why somebody may not leave."""
-        if refused := self.by_rule(actor, f"{place[0]} leave", place):
+        if not self.is_active(actor):
+            return {"USER_INACTIVE"}
+        # Nobody of a generated world came by themselves, and nobody is kept where somebody else put them.
+        refused = self.by_rule(actor, f"{place[0]} leave", place)
+        if refused and (self.row(actor, place) is None or self.held_besides(actor, place)):
             return refused
         if self.row(actor, place) is None:
             return {"MEMBER_NOT_FOUND"}

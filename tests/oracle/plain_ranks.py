@@ -120,6 +120,12 @@ class Holdings:
             self._alone[user] = self.case._replace(state=replace(self.case.state, memberships=own_rows))
         return self._alone[user]
 
+    def held_besides(self, user: str, place: PlaceKey) -> set[str]:
+        """Return what somebody holds in a place by everything but the membership there."""
+        rows = {key: row for key, row in self.case.state.memberships.items() if key != (place, user)}
+        case = self.case._replace(state=replace(self.case.state, memberships=rows))
+        return nodes(case, user, place, None)
+
     def later(self, user: str, place: PlaceKey, until: float | None = None) -> list[Self]:
         """Return how things are each time that something expires which a user holds, before ``until``; None: ever."""
         expiries = {(self.row(user, above) or {}).get("expires_at") for above in self.path(place)}

@@ -190,9 +190,13 @@ def why_not_remove(model: Tenancy, actor: str, place: PlaceKey, user: str) -> Re
 
 def why_not_leave(model: Tenancy, actor: str, place: PlaceKey) -> Reasons:
     """Return why Leave is refused."""
-    if reasons := refused(model, actor, f"{place[0]}/leave", place):
+    row = model.member(place, actor)
+    is_free = row is not None and row["added_by"] != actor and not model.held_besides(actor, place, row)
+    if reasons := {"USER_INACTIVE"} & refused(model, actor, f"{place[0]}/leave", place):
         return reasons
-    if model.member(place, actor) is None:
+    if not is_free and (reasons := refused(model, actor, f"{place[0]}/leave", place)):
+        return reasons
+    if row is None:
         return {"MEMBER_NOT_FOUND"}
     return _why_not_go(model, actor, place, actor)
 

@@ -35,6 +35,8 @@ class Tenancy(State):
     failures: Counter[str] = field(default_factory=Counter)
     """Codes and tokens of each actor that led nowhere."""
     ticks: int = 0
+    actor: str = ""
+    """Who makes the call that is being written down."""
     is_deleting: bool = False
     """Workspaces are being deleted; memberships of their organizations follow once, afterwards."""
 
@@ -61,6 +63,12 @@ class Tenancy(State):
     def nodes(self, user: str, place: PlaceKey, module: str | None = None, *, now: float | None = None) -> set[str]:
         """Return the roles and permissions that somebody holds in a place."""
         return nodes(self.at(now), user, place, module)
+
+    def held_besides(self, user: str, place: PlaceKey, row: Mapping[str, Any]) -> set[str]:
+        """Return what somebody holds in a place by everything but one membership."""
+        rows = {key: each for key, each in self.memberships.items() if each is not row}
+        state = State(users=self.users, organizations=self.organizations, workspaces=self.workspaces, memberships=rows)
+        return nodes(Case(state, self.policy, time.time()), user, place, None)
 
     def later(self, user: str, place: PlaceKey, until: float | None = None) -> list[float]:
         """Return the times before ``until`` at which something expires that somebody holds; None: ever."""
@@ -146,9 +154,9 @@ class Tenancy(State):
         if kind == "membership" and not self.is_deleting:
             place = place_of(values)
             is_way_in = not values.get("deleted") and counts(values, time.time())
-            self.follow(place, values["user_id"], is_way_in=is_way_in)
+            self.follow(place, values["user_id"], is_way_in=is_way_in, added_by=values["added_by"])
 
-    def follow(self, place: PlaceKey, user: str, *, is_way_in: bool) -> None:
+    def follow(self, place: PlaceKey, user: str, *, is_way_in: bool, added_by: str | None = None) -> None:
         """See that the organization has what memberships in its workspaces bring, unless somebody set it otherwise."""
         from tests.oracle.tenancy_rights import revoke_unsendable
 
@@ -171,7 +179,8 @@ class Tenancy(State):
             "expires_at": None if None in ends else max(ends),
         }
         if row is None:
-            self.enrol(roof, user, self.policy.catalog["defaults"]["organization"], **terms, is_derived=True)
+            terms |= {"is_derived": True, "added_by": added_by}
+            self.enrol(roof, user, self.policy.catalog["defaults"]["organization"], **terms)
         elif any(row[name] != value for name, value in terms.items()):
             self.put("membership", {**row, **terms})
             revoke_unsendable(self, user, roof)
@@ -187,7 +196,7 @@ class Tenancy(State):
         self.ever[place, user] += 1
         self.removed.pop((place, user), None)
         usual: dict[str, Any] = {"permissions": [], "modules": None, "is_active": True, "expires_at": None}
-        usual["is_derived"] = False
+        usual |= {"is_derived": False, "added_by": self.actor or None}
         row = {
             "workspace_id": identifier if kind == "workspace" else None,
             "organization_id": identifier if kind == "organization" else None,

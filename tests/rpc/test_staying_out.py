@@ -10,7 +10,7 @@ import pytest
 
 from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tenants import OPERATOR, Tenants
-from tests.serving import attempt
+from tests.serving import attempt, refusal
 from wsauthz.v1 import authorization_pb2, invitations_pb2, memberships_pb2, places_pb2, users_pb2
 
 WAYS_OUT = ("leaving the organization", "deleting the account", "having it deleted")
@@ -36,11 +36,60 @@ def test_who_could_not_leave_the_workspace_does_not_come_back(default: Tenants, 
     organization = default.organization(owner).id
     workspace = default.workspace(owner, organization_id=organization).id
     user = put(default, owner, workspace, state)
-    if state == "expired":  # what it brought has expired with it, and nobody leaves where they are not
-        lasting = memberships_pb2.AddMemberRequest(organization_id=organization, user_id=user)
-        default.client(owner).memberships.AddMember(lasting)
     go(default, user, organization, way_out)
     assert joining(default, owner, user, workspace) == "REMOVED"
+
+
+@pytest.mark.parametrize("state", ["barred", "expired", "deactivated"])
+def test_nobody_is_kept_where_somebody_else_put_them(default: Tenants, state: str) -> None:
+    owner = default.user()
+    organization = default.organization(owner).id
+    workspace = default.workspace(owner, organization_id=organization).id
+    user = put(default, owner, workspace, state)
+    client = default.client(user).memberships
+    client.Leave(memberships_pb2.LeaveRequest(workspace_id=workspace))
+    assert joining(default, owner, user, workspace) == "REMOVED"
+    client.Leave(memberships_pb2.LeaveRequest(organization_id=organization))
+    for listed in (
+        memberships_pb2.ListMembersRequest(workspace_id=workspace),
+        memberships_pb2.ListMembersRequest(organization_id=organization),
+    ):
+        members = default.client(owner).memberships.ListMembers(listed).members
+        assert [member.membership.user_id for member in members] == [owner]
+
+
+def test_those_who_came_by_themselves_leave_as_the_rules_say(default: Tenants) -> None:
+    owner, user = default.user(), default.user()
+    workspace = default.workspace(owner).id
+    assert joining(default, owner, user, workspace) == ""
+    request = memberships_pb2.UpdateMemberRequest(workspace_id=workspace, user_id=user, role="barred")
+    request.update_mask.paths.append("role")
+    default.client(owner).memberships.UpdateMember(request)
+    leave = memberships_pb2.LeaveRequest(workspace_id=workspace)
+    assert refusal(default.client(user).memberships.Leave, leave).reason in {"DENIED_BY_RULE", "WORKSPACE_NOT_FOUND"}
+    assert default.reason(user, workspace) == "ROLE_INSUFFICIENT"
+
+
+def test_a_membership_that_takes_away_what_flows_down_is_left_as_the_rules_say(default: Tenants) -> None:
+    """Leaving it would give an admin of the parent back what the owner of the child took from them."""
+    owner = default.user()
+    parent = default.workspace(owner).id
+    child = default.child(owner, parent).id
+    admin = default.member(owner, parent, role="admin")
+    default.member(owner, child, user=admin, role="barred")
+    leave = memberships_pb2.LeaveRequest(workspace_id=child)
+    assert refusal(default.client(admin).memberships.Leave, leave).reason == "DENIED_BY_RULE"
+    assert default.reason(admin, child, "member view") == "DENIED_BY_RULE"
+
+
+def test_who_was_added_as_an_owner_does_not_leave_a_place_without_one(sqlite_oneglanse: Tenants) -> None:
+    tenants = sqlite_oneglanse
+    first = tenants.user()
+    workspace = tenants.workspace(first).id
+    second = tenants.member(first, workspace, role="owner")
+    leave = memberships_pb2.LeaveRequest(workspace_id=workspace)
+    tenants.client(first).memberships.Leave(leave)
+    assert refusal(tenants.client(second).memberships.Leave, leave).reason == "LAST_OWNER"
 
 
 @pytest.mark.parametrize("way_out", WAYS_OUT)

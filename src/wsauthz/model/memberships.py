@@ -39,6 +39,8 @@ class Membership:
     """Who removed the user, where that was somebody else: no join code brings it back then."""
     is_derived: bool = False
     """Of an organization's membership: its terms follow the user's memberships in the organization's workspaces."""
+    added_by: str | None = None
+    """Who made the user a member: the user itself by a code, an invitation or creating the place. None: not known."""
 
     @property
     def terms(self) -> Terms:

@@ -119,6 +119,7 @@ _MEMBERSHIP: Final = {
     "expires_at": Field(name="expires_at", convert=moment, is_nullable=True),
     "joined_at": Field(name="joined_at", convert=moment),
     "is_derived": Field(name="is_derived", convert=switch),
+    "added_by": Field(name="added_by", convert=user_id, is_nullable=True),
 }
 _REMOVAL: Final = {
     **{key: field for key, field in _MEMBERSHIP.items() if key != "platform"},

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from wsauthz.store.database import Connection, Database
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The newest migration; a test compares it with the scripts."""
 _WAIT_SECONDS: Final = 10.0
 """A server that starts waits longer than a caller may be kept: it has nothing better to do."""

@@ -128,7 +128,8 @@ def sync_organization(tx: Transaction, membership: Membership, *, is_limited: bo
         bringing = membership_rows.bringing(tx.connection, organization_id, [user], now=tx.now)
         terms = joint_terms([each.terms for each in bringing])
         made = _blank(tx, organization, user, tx.rules.catalog.default_organization_role)
-        _add(tx, replace(made, **terms._asdict(), is_derived=True), is_limited=is_limited)
+        made = replace(made, **terms._asdict(), is_derived=True, added_by=membership.added_by)
+        _add(tx, made, is_limited=is_limited)
 
 
 def keep_in_step(tx: Transaction, organization_id: str, derived: Sequence[Membership]) -> None:
@@ -178,6 +179,7 @@ def _blank(tx: Transaction, place: PlaceKey, user: str, role: str) -> Membership
         created_at=tx.now,
         updated_at=tx.now,
         deleted_at=None,
+        added_by=tx.actor or None,
     )
 
 

@@ -22,6 +22,7 @@ from wsauthz.model.errors import (
 )
 from wsauthz.model.memberships import Membership
 from wsauthz.model.places import PlaceKey
+from wsauthz.policy.access import live
 from wsauthz.policy.place import Place
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
@@ -138,12 +139,17 @@ def remove(tx: Transaction, *, place: PlaceKey, user_id: str) -> None:
 def leave(tx: Transaction, *, place: PlaceKey) -> None:
     """Remove the actor; from an organization: from all its workspaces, too.
 
+    Nobody is kept where somebody else put them: those who were added need no rule to leave, unless they hold something
+    else in the place. The membership may be there to take that away.
+
     Raises:
         NotFound, Denied: leaving is not allowed, or the actor may not even view the place. MemberNotFound: it has no
         membership of its own here. PrimaryOwner, LastOwner: the owner stays.
 
     """
-    tx.require(place[0], "leave", place)
+    present = membership_rows.find(tx.connection, place, tx.actor)
+    if present is None or present.added_by == tx.actor or _holds_more(tx, place, tx.actor):
+        tx.require(place[0], "leave", place)
     membership = _member(tx, place, tx.actor)
     going = _let_go_everywhere(tx, places.find(tx.facts, place), membership)
     _close_all(tx, place, tx.actor, going)
@@ -186,6 +192,18 @@ def _member(tx: Transaction, place: PlaceKey, user_id: str) -> Membership:
     if membership is None:
         raise MemberNotFound
     return membership
+
+
+def _holds_more(tx: Transaction, place: PlaceKey, user: str) -> bool:
+    """Tell whether the user holds something in the place by a membership above it, or owns it or a place above."""
+    at, grants = places.find(tx.facts, place), tx.facts.grants.get(user, {})
+    for distance, above in enumerate(at.chain[1:], start=1):
+        grant = grants.get(above)
+        if grant is None or not live(grant, tx.now.timestamp()):
+            continue
+        if tx.rules.given(grant.role, grant.permissions, distance):
+            return True
+    return not tx.facts.owned.get(user, set()).isdisjoint(at.chain)
 
 
 def _check_ceiling(tx: Transaction, at: Place, difference: Difference) -> None:

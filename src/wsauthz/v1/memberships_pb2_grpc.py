@@ -138,8 +138,9 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Leave(self, request, context):
-        """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
-        time, or is below what a code would give, does not come back by a code (REMOVED).
+        """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
+        who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
+        in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

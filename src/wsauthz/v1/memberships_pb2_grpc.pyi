@@ -68,8 +68,9 @@ class MembershipServiceStub:
     the metadata of ErrorInfo, if the actor may view it. MEMBER_NOT_FOUND comes before LAST_OWNER.
     """
     Leave: _grpc.UnaryUnaryMultiCallable[_memberships_pb2.LeaveRequest, _memberships_pb2.LeaveResponse]
-    """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
-    time, or is below what a code would give, does not come back by a code (REMOVED).
+    """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
+    who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
+    in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
     """
 
 @_typing.type_check_only
@@ -112,8 +113,9 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     the metadata of ErrorInfo, if the actor may view it. MEMBER_NOT_FOUND comes before LAST_OWNER.
     """
     Leave: _aio.UnaryUnaryMultiCallable[_memberships_pb2.LeaveRequest, _memberships_pb2.LeaveResponse]  # type: ignore[assignment]
-    """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
-    time, or is below what a code would give, does not come back by a code (REMOVED).
+    """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
+    who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
+    in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
     """
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -195,8 +197,9 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memberships_pb2.LeaveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memberships_pb2.LeaveResponse, _abc.Awaitable[_memberships_pb2.LeaveResponse]]:
-        """Removes the actor itself; asks workspace/leave or organization/leave. Whose membership is limited in modules or
-        time, or is below what a code would give, does not come back by a code (REMOVED).
+        """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
+        who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
+        in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
         """
 
 def add_MembershipServiceServicer_to_server(servicer: MembershipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -45,7 +45,7 @@ def _workspace(row: dict[str, Any]) -> tuple[Any, ...]:
 def _membership(row: dict[str, Any]) -> tuple[Any, ...]:
     modules = None if row["modules"] is None else tuple(row["modules"])
     said = (row["role"], tuple(row["permissions"]), modules, row["is_active"], row["expires_at"])
-    return (*said, row["is_derived"])
+    return (*said, row["is_derived"], row["added_by"])
 
 
 def _invitation(row: dict[str, Any], now: float) -> tuple[Any, ...]:

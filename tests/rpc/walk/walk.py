@@ -71,7 +71,7 @@ class Walk(RuleBasedStateMachine):
         It may be refused for one of ``maybe`` besides. ``is_vague``: whether it changes anything is its own business;
         ``counts``: that it leads nowhere is counted.
         """
-        self.is_sound = False
+        self.is_sound, self.model.actor = False, actor
         answer = self.send(actor, method, request)
         self.refusal = (answer.reason or answer.code.name) if isinstance(answer, Refusal) else ""
         words = MessageToString(request, as_one_line=True)

@@ -117,6 +117,7 @@ memberships = Table(
     maybe_id("removed_by"),
     # The version before this column writes rows without it: they count as set by an administrator.
     Column("is_derived", Boolean, nullable=False, server_default=false()),
+    maybe_id("added_by"),
     PrimaryKeyConstraint("id", name="membership_id_taken"),
     in_one_place("membership_in_one_place"),
     Index(
