@@ -18,6 +18,7 @@ RUN python -m venv --without-pip /opt/wsauthz \
  && python -m pip install --require-hashes --only-binary :all: --requirement requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+COPY policies policies
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && python -m pip --python /opt/wsauthz install --no-deps --no-index dist/wsauthz-*.whl \
  && install --directory --owner=65532 --group=65532 --mode=0700 /empty/data \

@@ -80,13 +80,13 @@ def _cases(facts: Facts, rows: list[Row], questions: list[Asked]) -> dict[str, C
         _OURS: partial(ask_engine, facts, policies.bundle().rules, questions * 50),
         _ONCE: once,
         _AGAIN: lambda: _ask_stock(loaded[0], facts, questions),
-        _TUNED: lambda: _ask_stock(stock_enforcer(policies.bundle(), rows), facts, questions),
+        _TUNED: lambda: _ask_stock(stock_enforcer(rows), facts, questions),
     }
 
 
 def _as_it_comes(rows: list[Row]) -> Any:
     """Return an enforcer with the comparison that pycasbin has by default, which ``stock_enforcer`` takes away."""
-    enforcer = stock_enforcer(policies.bundle(), rows)
+    enforcer = stock_enforcer(rows)
     enforcer.get_role_manager().add_matching_func(lambda one, other: one == other)
     return enforcer
 

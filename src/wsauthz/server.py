@@ -165,6 +165,11 @@ class Server:
             },
         )
 
+    def reload_policy(self) -> None:
+        """Read the bundle again soon, whether its files changed or not; on the loop."""
+        _log.info("the bundle is read again because of SIGHUP")
+        self._policy_files.ask()
+
     async def stop(self) -> None:
         """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""
         if self._server is not None:
@@ -225,15 +230,17 @@ class Server:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; SIGHUP has the bundle read again.
 
     Raises:
         as Server and Server.start.
 
     """
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # while the bundle is being read anyway; it would end us
     server = Server(settings)
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, server.reload_policy)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:

@@ -50,7 +50,7 @@ class Settings:
     LISTEN does not work: what other servers change is seen within ``poll_seconds``. ``none``: every connection has a
     session to itself."""
     policy: Path = Path("policies/default")
-    """The directory of the policy bundle; model.conf is beside it."""
+    """The directory of the policy bundle; ``wsauthz policy init`` writes one to start from."""
     listen: str = "127.0.0.1:50051"
     """``host:port`` on loopback, or ``unix:/path``. Without keys callers are trusted, so nothing else is accepted."""
     transport: str = "grpcio"

@@ -77,7 +77,7 @@ def stock_differences(world: World, questions: Sequence[Question], now: float = 
             continue
         pair = (question.subject, place)
         if pair not in enforcers:
-            enforcers[pair] = stock_enforcer(world.bundle, rows_about(flattened, *pair))
+            enforcers[pair] = stock_enforcer(rows_about(flattened, *pair))
         asked = (question.resource, question.action, question.required_module)
         stock = ask(enforcers[pair], question.subject, place, *asked)
         deactivated = world.state.users.get(question.subject, {}).get("is_active") is False

@@ -31,16 +31,17 @@ def test_a_directory_becomes_a_bundle(directory: Path) -> None:
     found = read_bundle(directory, CORE)
     assert found.catalog.name == "gallery"
     assert found.rules.catalog is found.catalog
-    assert found.files == FILES
+    assert found.files == {name: text for name, text in FILES.items() if name != "model.conf"}
     assert found.version == bundle().version
 
 
 def test_the_version_depends_on_every_byte_of_every_file() -> None:
     versions = {bundle().version}
-    for name in FILES:
+    names = [name for name in FILES if name != "model.conf"]
+    for name in names:
         versions.add(build_bundle({**FILES, name: FILES[name] + "# \n"}, CORE).version)
     versions.add(build_bundle({**FILES, "routes.yaml": ""}, CORE).version)
-    assert len(versions) == len(FILES) + 2
+    assert len(versions) == len(names) + 2
     assert all(len(version) == 12 for version in versions)
 
 
@@ -49,11 +50,10 @@ def test_the_version_does_not_depend_on_the_order_of_the_files() -> None:
 
 
 def test_tests_and_routes_are_optional_the_rest_is_not() -> None:
-    build_bundle({name: FILES[name] for name in ("model.conf", "catalog.toml", "policy.csv")}, CORE)
+    build_bundle({name: FILES[name] for name in ("catalog.toml", "policy.csv")}, CORE)
     with pytest.raises(BundleRefused) as refused:
         build_bundle({}, CORE)
     missing = [
-        "model.conf: is missing; it stands beside the directory",
         "catalog.toml: is missing",
         "policy.csv: is missing",
     ]
@@ -66,9 +66,9 @@ def test_problems_of_all_files_are_reported_at_once(directory: Path) -> None:
     (directory.parent / "model.conf").write_text(MODEL.replace("r.act == p.act", "r.act != p.act"))
     (directory / "extra.csv").write_text("")
     assert [text.partition(":")[0] for text in refusals(directory)] == [
+        "../model.conf",
+        "../model.conf",
         "extra.csv",
-        "model.conf",
-        "model.conf",
         "policy.csv",
     ]
 
@@ -91,14 +91,26 @@ def test_notes_and_what_editors_leave_behind_are_ignored(directory: Path, name: 
     assert read_bundle(directory, CORE).version == bundle().version
 
 
-def test_the_model_belongs_beside_the_bundle(directory: Path) -> None:
-    (directory / "model.conf").write_text(MODEL)
-    assert refusals(directory) == ["model.conf: belongs beside the bundle's directory, not inside"]
-
-
-def test_a_missing_model_is_refused(directory: Path) -> None:
+@pytest.mark.parametrize("beside", [None, MODEL, "# ours\n" + MODEL])
+@pytest.mark.parametrize("inside", [None, MODEL, MODEL.replace(", ", ",")])
+def test_a_model_that_says_what_is_built_in_may_lie_inside_or_beside_or_nowhere(
+    directory: Path, inside: str | None, beside: str | None
+) -> None:
     (directory.parent / "model.conf").unlink()
-    assert refusals(directory) == ["model.conf: is missing; it stands beside the directory"]
+    for text, folder in ((inside, directory), (beside, directory.parent)):
+        if text is not None:
+            (folder / "model.conf").write_text(text)
+    found = read_bundle(directory, CORE)
+    assert (found.version, "model.conf" in found.files) == (bundle().version, False)
+
+
+@pytest.mark.parametrize(("place", "name"), [(".", "model.conf"), ("..", "../model.conf")])
+def test_another_model_is_refused_wherever_it_lies(directory: Path, place: str, name: str) -> None:
+    (directory / place / "model.conf").write_text(MODEL.replace("&& !some(where (p.eft == deny))", ""))
+    found = refusals(directory)
+    assert {text.partition(": ")[0].partition(":")[0] for text in found} == {name}
+    (directory / place / "model.conf").write_bytes(b"\xff")
+    assert refusals(directory) == [f"{name}: is not UTF-8"]
 
 
 def test_a_missing_directory_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving import BUNDLES, ServerProcess
+from wsauthz.policy import judging
 from wsauthz.policy.bundle_directory import fingerprint
 from wsauthz.policy.current import CarryOn, CurrentPolicy, Reload
 from wsauthz.replica import policy_files
@@ -286,3 +287,28 @@ def test_a_server_needs_no_inotify_to_see_a_change(bundle: Path, sqlite_url: str
                 opened.add(str(link.readlink()))
         assert "anon_inode:[eventpoll]" in opened
         assert "anon_inode:inotify" not in opened
+
+
+def test_files_that_did_not_change_are_read_when_that_is_asked_for(
+    bundle: Path, quiet: Callable[[float], None]
+) -> None:
+    with following(bundle) as followed:
+        followed.files.ask()
+        assert not followed.until_read(1).changed
+        (bundle / "policy.csv").write_text("x\n")
+        followed.files.ask()  # although they are not quiet
+        assert followed.until_read(2).problems
+        followed.files.ask()
+        followed.until_read(3)
+
+
+def test_files_that_could_not_be_read_when_that_was_asked_for_are_read_again(
+    bundle: Path, quiet: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet(0.0)
+    with following(bundle) as followed, monkeypatch.context() as broken:
+        broken.setattr(judging.sys, "executable", "/nowhere")  # type: ignore[attr-defined]
+        followed.files.ask()
+        assert followed.until_read(1).may_pass
+        broken.undo()
+        followed.until(lambda: not followed.policy.problems, "the files were not read again")

@@ -13,7 +13,7 @@ from wsauthz.settings import Settings
 from wsauthz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 
 Ask = Callable[[str, Any], Any]
-"""Name of an RPC of AuthorizationService and its request -> its response."""
+"""Name of an RPC and its request -> its response."""
 
 ACTOR: Final = "x-wsauthz-actor"
 """The metadata that names the user for whom something is done."""

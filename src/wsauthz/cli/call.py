@@ -66,7 +66,7 @@ def call(
             for answer in _answers(channel, rpc, message, metadata):
                 printing.as_json(answer, on_one_line=rpc.streams)
         except grpc.RpcError as error:
-            raise Failed(*_explained(error, address)) from None
+            raise Failed(*explained(error, address)) from None
 
 
 def rpcs() -> Mapping[str, Rpc]:
@@ -117,7 +117,7 @@ def _answers(channel: grpc.Channel, rpc: Rpc, request: Message, metadata: list[t
         yield single(request, metadata=metadata, timeout=_SECONDS)
 
 
-def _explained(error: Any, address: str) -> list[str]:
+def explained(error: Any, address: str) -> list[str]:
     """Return the status and the reason of an error with its sentence, and every detail that says more."""
     said = dict(error.trailing_metadata() or ()).get(DETAILS)
     if said is None:

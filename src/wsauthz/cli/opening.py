@@ -58,7 +58,8 @@ def bundle_at(directory: Path) -> Iterator[None]:
     try:
         yield
     except BundleRefused as refused:
-        raise Failed(f"The policy bundle {directory} is refused:", *listed(refused.problems)) from None
+        hint = [] if directory.exists() else [f"To write a bundle to start from: wsauthz policy init {directory}"]
+        raise Failed(f"The policy bundle {directory} is refused:", *listed(refused.problems), *hint) from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Policy bundles as commands: judged and tested without a database, compared and exported with one."""
+"""Policy bundles as commands: validated and tested without a database, compared and exported with one."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from wsauthz.cli import opening, options, printing
+from wsauthz.cli import in_force, opening, options, printing, shipped
 from wsauthz.cli.failures import Failed, listed
 from wsauthz.policy.bundle import Bundle as PolicyBundle
 from wsauthz.policy.bundle import BundleRefused, read_bundle
@@ -23,6 +23,9 @@ from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.store import revisions, snapshot
 
 app = typer.Typer(name="policy", rich_markup_mode=None, no_args_is_help=True)
+app.command()(shipped.init)
+app.command()(in_force.info)
+app.command()(in_force.reload)
 
 FAILED: Final = 1
 """The exit status of a bundle, or an answer, that is not as it should be."""
@@ -34,10 +37,11 @@ Bundle = Annotated[
 
 @app.callback()
 def main() -> None:
-    """Judge, test, verify and export policy bundles.
+    """Write, validate, test, verify, export and reload policy bundles.
 
     \b
     Example:
+      wsauthz policy init policies/acme --from dam
       wsauthz policy validate policies/dam
       wsauthz policy test policies/dam --coverage
     """

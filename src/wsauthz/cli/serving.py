@@ -57,7 +57,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
-    Brings the database to the newest schema first.
+    Brings the database to the newest schema first. SIGHUP has the policy bundle read again.
 
     \b
     Example:

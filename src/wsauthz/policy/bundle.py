@@ -30,10 +30,11 @@ class Bundle:
     version: str
     """A hash over the name and the bytes of every file, 12 hex digits."""
     files: Mapping[str, str]
+    """Without model.conf, which is the same for every bundle."""
 
 
 def read_bundle(directory: Path, core: CoreVocabulary) -> Bundle:
-    """Return the bundle in a directory, with the model.conf beside it; does not run tests.yaml.
+    """Return the bundle in a directory; does not run tests.yaml.
 
     Raises:
         BundleRefused: a file is missing, unknown, too large, unreadable or wrong, or see ``read_files``.
@@ -62,16 +63,14 @@ def read_with(directory: Path, build: Callable[[Mapping[str, str]], T]) -> T:
 
 
 def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
-    """Return the bundle that these files make, by their names in :data:`FILES` and ``model.conf``.
+    """Return the bundle that these files make, by their names in :data:`FILES`; a ``model.conf`` must be ours.
 
     Raises:
         BundleRefused: a file is missing, unknown, too large or wrong.
 
     """
     problems = [
-        Problem(file=name, line=0, text="is missing" if name != MODEL else "is missing; it stands beside the directory")
-        for name in (MODEL, *FILES)
-        if name not in files and name not in _OPTIONAL
+        Problem(file=name, line=0, text="is missing") for name in FILES if name not in files and name not in _OPTIONAL
     ]
     for name, text in files.items():
         if name not in {MODEL, *FILES}:
@@ -80,7 +79,8 @@ def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
             problems.append(Problem(file=name, line=0, text=f"has more than {MOST_BYTES:,} bytes"))
     if problems:
         raise BundleRefused(problems)
-    problems = model_conf.check_model(files[MODEL])
+    problems = model_conf.check_model(files[MODEL]) if MODEL in files else []
+    files = {name: text for name, text in files.items() if name != MODEL}
     catalog, found = catalog_reader.read_catalog(files[catalog_reader.FILE], core)
     problems += found
     if catalog is None:  # without a vocabulary every rule would be wrong
@@ -89,7 +89,7 @@ def build_bundle(files: Mapping[str, str], core: CoreVocabulary) -> Bundle:
     problems += found
     if table is None or problems:
         raise BundleRefused(problems)
-    return Bundle(catalog=catalog, rules=Ruleset(catalog, table), version=_version(files), files=dict(files))
+    return Bundle(catalog=catalog, rules=Ruleset(catalog, table), version=_version(files), files=files)
 
 
 def _version(files: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ MODEL: Final = model_conf.FILE
 TESTS: Final = scenario_reader.FILE
 ROUTES: Final = "routes.yaml"
 FILES: Final = (catalog_reader.FILE, rules_reader.FILE, TESTS, ROUTES)
-"""What a bundle's directory may hold; model.conf stands beside the directories, one for all."""
+"""What makes a bundle. A model.conf may lie in its directory or beside it; it says nothing that is not built in."""
 
 _POLICY_SUFFIXES: Final = frozenset({".conf", ".csv", ".toml", ".yaml", ".yml"})
 _ATTEMPTS: Final = 5
@@ -45,7 +45,7 @@ def fingerprint(directory: Path) -> Fingerprint:
 
 
 def read_files(directory: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Return the files of a bundle by name, the model included, all as they were at one moment; and what is wrong.
+    """Return the files of a bundle by name, a model inside included, all as they were at one moment; and what is wrong.
 
     Raises:
         BundleRefused: they changed whenever they were read, or the system could not read them just now.
@@ -74,16 +74,22 @@ def _read(directory: Path) -> tuple[dict[str, str], list[Problem]]:
     for path in paths:
         if not _is_policy(path):
             continue
-        if path.name == MODEL:
-            problems.append(Problem(file=path.name, line=0, text="belongs beside the bundle's directory, not inside"))
-        elif path.name not in FILES:
+        if path.name not in {MODEL, *FILES}:
             problems.append(Problem(file=path.name, line=0, text="is not a file of a policy bundle"))
         else:
             _read_file(path, files, problems)
-    model = directory.absolute().parent / MODEL
+    problems += _problems_beside(directory.absolute().parent / MODEL)
+    return files, problems
+
+
+def _problems_beside(model: Path) -> list[Problem]:
+    """Return what is wrong with the model beside the directory, if there is one."""
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
     if model.is_file():
         _read_file(model, files, problems)
-    return files, problems
+    problems += [problem for text in files.values() for problem in model_conf.check_model(text)]
+    return [replace(problem, file=f"../{problem.file}") for problem in problems]
 
 
 def _read_file(path: Path, files: dict[str, str], problems: list[Problem]) -> None:

@@ -13,7 +13,7 @@ import casbin
 from casbin.persist import Adapter
 
 from wsauthz.model.places import PlaceKey
-from wsauthz.policy import terms
+from wsauthz.policy import model_conf, terms
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Reason
 from wsauthz.policy.decision import decide, weigh
@@ -55,12 +55,12 @@ class _Memory(Adapter):  # type: ignore[misc]  # casbin has no types
             model[kind[0]][kind].policy.append(cells)
 
 
-def stock_enforcer(bundle: Bundle, rows: Iterable[Row]) -> Any:
-    """Return a ``casbin.Enforcer`` of the bundle's model and these rows, rules included.
+def stock_enforcer(rows: Iterable[Row]) -> Any:
+    """Return a ``casbin.Enforcer`` of the model and these rows, rules included.
 
     Making one switches the loggers ``casbin.*`` off in the whole process; they would write every question down.
     """
-    model = casbin.Enforcer.new_model(text=bundle.files["model.conf"])
+    model = casbin.Enforcer.new_model(text=model_conf.MODEL)
     enforcer = casbin.Enforcer(model, _Memory(rows))
     # By default each name is compared with every other one as if it were a pattern, which takes quadratic time.
     enforcer.get_role_manager().add_matching_func(None)
@@ -97,7 +97,7 @@ def export_policy(bundle: Bundle, rows: Iterable[tuple[str, Mapping[str, Any]]],
     no id is meant.
     """
     lines = [", ".join(row) + "\n" for row in Flattened(bundle, rows, now).everything()]
-    return bundle.files["model.conf"], "".join(lines)
+    return model_conf.MODEL, "".join(lines)
 
 
 def verify(
@@ -120,7 +120,7 @@ def verify(
     found: list[Difference] = []
     while count > 0:
         user, place = _pair(chance, flattened, users, places)
-        enforcer = stock_enforcer(bundle, rows_about(flattened, user, place))
+        enforcer = stock_enforcer(rows_about(flattened, user, place))
         for _ in range(min(count, _ASKED_AT_ONCE)):
             count -= 1
             name, action = chance.choice(actions)

@@ -20,6 +20,9 @@ QUIET_SECONDS: Final = 2.0
 """How long the files must stay as they are before they are read: several are saved one after another."""
 
 
+_UNREAD: Final = Fingerprint(files=(), folders=frozenset())
+
+
 class GivenUp(Exception):
     """Nobody waits for the bundle any more."""
 
@@ -32,6 +35,11 @@ class PolicyFiles:
         self._read = self.seen = last_read
         """Of the files that were read, and of those that the last poll found."""
         self._reload = reload
+        self._is_asked = False
+
+    def ask(self) -> None:
+        """Have the files read at the next poll, whether they changed or not; on the loop."""
+        self._is_asked = True
 
     async def follow(self) -> None:
         """Call ``reload``, in a worker thread, after each change of the files; until cancelled.
@@ -53,11 +61,12 @@ class PolicyFiles:
                     continue  # a link moved between two files: half of the fingerprint is from before that
                 quiet_since = -math.inf if found.is_swapped(self.seen) else time.monotonic()
                 self.seen = found
-            if found != self._read and time.monotonic() - quiet_since >= QUIET_SECONDS:
+            is_quiet = time.monotonic() - quiet_since >= QUIET_SECONDS
+            if self._is_asked or (found != self._read and is_quiet):
+                self._is_asked = False
                 reload = await self._reload_once()
                 quiet_since = time.monotonic()
-                if not reload.may_pass:
-                    self._read = found
+                self._read = _UNREAD if reload.may_pass else found
             await asyncio.sleep(POLL_SECONDS)
 
     async def _reload_once(self) -> Reload:

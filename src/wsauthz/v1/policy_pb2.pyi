@@ -52,7 +52,7 @@ class GetPolicyInfoResponse(_message.Message):
     name: _builtins.str
     """The catalog's name."""
     version: _builtins.str
-    """A hash over every file of the bundle."""
+    """A hash over every file of the bundle, model.conf aside."""
     @_builtins.property
     def loaded_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -384,8 +384,8 @@ class ValidatePolicyRequest(_message.Message):
     """As in CheckRequest."""
     @_builtins.property
     def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """File name (policy.csv, catalog.toml, tests.yaml, model.conf) to text; those not given are taken from the bundle in
-        force. Together at most 1 MiB.
+        """File name (policy.csv, catalog.toml, tests.yaml, routes.yaml) to text; those not given are taken from the bundle in
+        force. Together at most 1 MiB. A model.conf must say what the built-in one says, and is not part of the version.
         """
 
     def __init__(
