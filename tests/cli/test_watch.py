@@ -30,7 +30,7 @@ def test_changes_are_printed_as_json_a_line_each(sqlite_url: str) -> None:
 
 def test_what_a_server_refuses_or_that_there_is_none_is_a_sentence(sqlite_url: str, tmp_path: Path) -> None:
     with ServerProcess(sqlite_url, BUNDLES / "dam") as process:
-        refused = Run("")("watch", "--from", "nothing.1", "--server", process.address)
+        refused = Run("")("watch", "--from", "000000000000.1.00000000", "--server", process.address)
     assert (refused.status, refused.out, refused.err) == (2, "", "This revision is not one of this database\n")
     nobody = Run("")("watch", "--server", f"unix:{tmp_path / 'nothing'}")
     assert (nobody.status, nobody.out) == (2, "")

@@ -362,7 +362,7 @@ def test_streams_are_counted_while_they_last_and_by_how_they_ended(make_database
         metrics = tenants.server.server.metrics
         with Stream(tenants.client()):
             assert metrics.streams() == 1
-        with Stream(tenants.client(), "nothing.1") as refused:
+        with Stream(tenants.client(), "000000000000.1.00000000") as refused:
             refused.end()
         wait_for(lambda: metrics.streams() == 0)
         for code in ("CANCELLED", "FAILED_PRECONDITION"):
