@@ -83,7 +83,15 @@ def test_what_may_be_left_out_has_a_default() -> None:
     assert (found.workspaces_per_owner, found.children_per_parent, found.members_per_place) == (100, 1000, 100_000)
     assert found.providers is None
     assert found.permissions == {}
+    assert (found.by_slug, found.public_profile) == (False, False)
     assert found.subject_types == ("user",)
+
+
+@pytest.mark.parametrize("key", ["by_slug", "public_profile"])
+def test_a_lookup_is_switched_on_alone(key: str) -> None:
+    start = CATALOG.index("[joining]")
+    found = catalog(f"{CATALOG[:start]}[lookups]\n{key} = true\n\n{CATALOG[start:]}")
+    assert (found.by_slug, found.public_profile) == (key == "by_slug", key == "public_profile")
 
 
 @pytest.mark.parametrize("by_id", AddById)
@@ -201,6 +209,13 @@ def test_the_core_may_require_a_feature_in_a_bundle_without_plans() -> None:
             "joining.add_by_id: 'visble' is unknown (did you mean visible?)",
         ),
         ("[joining]", "[joining]\nadd_by_id = true", "joining.add_by_id: must be a text"),
+        ("[invitations]", "[lookups]\nby_slugs = true\n[invitations]", "lookups.by_slugs: is not a key of this table"),
+        ("[invitations]", '[lookups]\nby_slug = "yes"\n[invitations]', "lookups.by_slug: must be true or false"),
+        (
+            "[invitations]",
+            "[lookups]\npublic_profile = 1\n[invitations]",
+            "lookups.public_profile: must be true or false",
+        ),
         ("lifetime_days = 3", "lifetime_days = 0", "invitations.lifetime_days: must be at least 1"),
         ("lifetime_days = 3", "lifetime_days = 91", "invitations.lifetime_days: must be at most 90"),
         ("lifetime_days = 3", "lifetime_days = 700", "invitations.lifetime_days: must be at most 90"),

@@ -292,6 +292,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "new_organization.name": _line(255).but(refused=_BLANK),
     **dict.fromkeys(("UpsertUser.name", "users.name"), _line(255)),
     "slug": _SLUG,
+    "organization": _MAYBE_ID,
+    "ResolveWorkspace.slug": Kind(
+        refused={**EMPTY, **_NO_ID, "upper": "A", "dash": "a-", "dashes": "a--b", "id": "a_b"}
+    ),
     "domain": _line(256),
     **dict.fromkeys(("description", "notes"), _prose(10_000)),
     "reason": _prose(1_000),
@@ -348,6 +352,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     **{f"workspace.{name}_at": Kind(legal=_NO_TIMES) for name in ("suspended", "created", "updated")},
     "workspace.analysis_epoch": Kind(legal={"least": -(2**63), "most": 2**63 - 1}),
     **dict.fromkeys(("platform", "include_trace", "include_remedy", "include_closed", "include_inherited"), _SWITCH),
+    "include_without_access": _SWITCH,
     **dict.fromkeys(("is_active", "is_suspended", "email_verified", "manageable_only", "disable"), _SWITCH),
 }
 """By method and field, by path, or by the last name of it; a field that is not here fails the tests."""

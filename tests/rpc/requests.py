@@ -171,6 +171,8 @@ def _said(tenant: Tenant) -> Mapping[str, Any]:
         "platform": True,
         "parent_workspace_id": tenant.workspace,
         "CheckRoute.parent_workspace_id": None,
+        "organization": _slug(tenant.organization),
+        "ResolveWorkspace.slug": tenant.name,
         "current_workspace_id": tenant.child,
         "default_workspace_id": tenant.workspace,
         "UpdateOrganizationName.workspace_id": tenant.child,
@@ -233,7 +235,7 @@ def _said(tenant: Tenant) -> Mapping[str, Any]:
         **dict.fromkeys(("include_trace", "include_remedy"), True),
         "published_heads": ["0."],
         # lists and repetition
-        **dict.fromkeys(("manageable_only", "include_inherited"), False),
+        **dict.fromkeys(("manageable_only", "include_inherited", "include_without_access"), False),
         "page_size": 1,
         **dict.fromkeys(("page_token", "request_id"), None),
     }

@@ -39,6 +39,7 @@ class Pair:
 PAIRS: Final[Mapping[str, tuple[Pair, ...]]] = {
     "workspace": (Pair(THEIRS.workspace, "workspace_nobody"), Pair(THEIRS.child, "workspace_nobody.1")),
     "organization": (Pair(THEIRS.organization, "organization_nobody"),),
+    "slug": (Pair(THEIRS.name, "nobody"),),
     "user": (Pair(THEIRS.member, "member-nobody"), Pair(THEIRS.owner, "owner-nobody")),
     "invitation": (Pair(THEIRS.invitation, "invitation_nobody"),),
     "code": (
@@ -53,7 +54,8 @@ KINDS: Final[Mapping[str, str]] = {
         ("workspace_id", "parent_workspace_id", "current_workspace_id", "default_workspace_id"), "workspace"
     ),
     **dict.fromkeys(("workspace.id", "route", "store", "local_storage"), "workspace"),
-    "organization_id": "organization",
+    **dict.fromkeys(("organization_id", "organization"), "organization"),
+    "ResolveWorkspace.slug": "slug",
     **dict.fromkeys(("user_id", "owner_user_id", "suspended_by"), "user"),
     "invitation_id": "invitation",
     "code": "code",

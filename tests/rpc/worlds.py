@@ -10,7 +10,15 @@ from tests.rpc.bundles import copy_bundle
 from tests.rpc.requests import Tenant
 from tests.rpc.tenants import STATE
 
-_CATALOG = '\n[providers]\nchatgpt = "ChatGPT"\nclaude = "Claude"\n'
+_CATALOG = """
+[providers]
+chatgpt = "ChatGPT"
+claude = "Claude"
+
+[lookups]
+by_slug = true
+public_profile = true
+"""
 _ROWS = [f"p, role:admin, *, {kind}/*, *, active, allow" for kind in ("provider", "schedule", "join")]
 
 

@@ -16,7 +16,7 @@ Refused
 │   ├── PlaceSuspended  PlaceInactive
 │   ├── InvitationExpired  InvitationUsed
 │   ├── ModuleNotInParent  ModuleNotInPlan  ProvidersNotOffered  LimitReached
-│   └── SourceVersionRequired  RevisionUnknown
+│   └── SlugAmbiguous  SourceVersionRequired  RevisionUnknown
 ├── PermissionDenied
 │   ├── Denied  RoleCeiling
 │   └── InvitationEmailMismatch  Removed  MembershipInactive  MembershipExpired
@@ -408,6 +408,16 @@ class LimitReached(FailedPrecondition):
 
     def __init__(self, limit: str, most: int) -> None:
         super().__init__(f"The limit {limit} of {most} is reached")
+
+
+class SlugAmbiguous(FailedPrecondition):
+    """A slug, without its organization, that several of the user's workspaces have."""
+
+    reason = "SLUG_AMBIGUOUS"
+
+    def __init__(self) -> None:
+        super().__init__("Several of your workspaces have this slug; name the organization, or use the id")
+        self.field = "slug"
 
 
 class SourceVersionRequired(FailedPrecondition):

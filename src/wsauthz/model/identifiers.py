@@ -13,6 +13,7 @@ _ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+-]{1,128}\Z")
 _USER_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9_.@+|:/=~-]{1,128}\Z")
 # Printable ASCII without space, quotes, comma, "#", "*" and backslash.
 _RESOURCE_ID = re.compile(r"[!$%&()+\-./0-9:;<=>?@A-Z\[\]^_a-z{|}~]{1,256}\Z")
+_SLUG = re.compile(r"(?=.{1,100}\Z)[a-z0-9]+(-[a-z0-9]+)*\Z")
 _NANO_BYTES = 12
 
 
@@ -36,6 +37,23 @@ def is_user_id(value: str) -> bool:
 def is_resource_id(value: str) -> bool:
     """Tell whether the value may be the part of a resource after the slash."""
     return _RESOURCE_ID.match(value) is not None
+
+
+def is_slug(value: str) -> bool:
+    """Tell whether the value can be the slug of a workspace or an organization."""
+    return _SLUG.match(value) is not None
+
+
+def check_slug(field: str, value: str) -> str:
+    """Return the slug unchanged.
+
+    Raises:
+        InvalidArgument: nothing can have this slug.
+
+    """
+    if not is_slug(value):
+        raise InvalidArgument(field, "must be 1 to 100 characters of [a-z0-9], with single '-' between them")
+    return value
 
 
 def check_id(field: str, value: str) -> str:

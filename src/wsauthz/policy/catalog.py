@@ -102,6 +102,10 @@ class Catalog:
     providers: Mapping[str, str] | None
     join_methods: tuple[str, ...]
     add_by_id: AddById
+    by_slug: bool
+    """CheckRoute takes slugs where ids are expected."""
+    public_profile: bool
+    """GetPublicProfile answers."""
     invitation_lifetime_days: int
     workspaces_per_owner: int
     children_per_parent: int

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wsauthz.model.invitations import MOST_DAYS
@@ -56,6 +56,7 @@ def _read(top: Table, core: CoreVocabulary) -> Catalog:
             top.refuse(text)
     providers = _providers(top)
     join_methods, add_by_id = _joining(top)
+    lookups = _switches(top, "lookups", ("by_slug", "public_profile"))
     lifetime = _positive(top, "invitations", {"lifetime_days": 7}, most=MOST_DAYS)
     limits = _positive(
         top, "limits", {"workspaces_per_owner": 100, "children_per_parent": 1000, "members_per_place": 100_000}
@@ -81,6 +82,8 @@ def _read(top: Table, core: CoreVocabulary) -> Catalog:
         providers=providers,
         join_methods=join_methods,
         add_by_id=add_by_id,
+        by_slug=lookups["by_slug"],
+        public_profile=lookups["public_profile"],
         invitation_lifetime_days=lifetime["lifetime_days"],
         workspaces_per_owner=limits["workspaces_per_owner"],
         children_per_parent=limits["children_per_parent"],
@@ -198,6 +201,16 @@ def _positive(top: Table, key: str, defaults: Mapping[str, int], *, most: int | 
             table.refuse("must be at least 1", name)
         if most is not None and found[name] > most:
             table.refuse(f"must be at most {most:,}", name)
+    table.finish()
+    return found
+
+
+def _switches(top: Table, key: str, names: Sequence[str]) -> dict[str, bool]:
+    """Return the switches of an optional table; off unless they are on."""
+    table = top.section(key, default=None)
+    if table is None:
+        return dict.fromkeys(names, False)
+    found = {name: table.take(name, bool, default=False) for name in names}
     table.finish()
     return found
 

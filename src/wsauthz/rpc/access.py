@@ -1,11 +1,13 @@
 """The other questions of AuthorizationService: routes, a user's access, and the reverse lookups. Runs on the loop."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from wsauthz.metrics import Metrics
-from wsauthz.model.errors import InvalidArgument
-from wsauthz.model.identifiers import check_user_id
+from wsauthz.model.errors import InvalidArgument, SlugAmbiguous
+from wsauthz.model.identifiers import check_id, check_user_id, is_slug
 from wsauthz.policy import lookup
 from wsauthz.policy.access import Access, OwnMembership, access
 from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
@@ -16,9 +18,12 @@ from wsauthz.replica.replica import Replica
 from wsauthz.rpc.authorization import check_module, check_resource, place_of
 from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message, timestamp
 from wsauthz.rpc.pages import Pages, page_size
-from wsauthz.rpc.running import on_loop
-from wsauthz.tenancy.transaction import Caller, not_found
+from wsauthz.rpc.running import after_reading, on_loop
+from wsauthz.tenancy.transaction import Caller, Reading, not_found
+from wsauthz.tenancy.workspace_slugs import Route, route
 from wsauthz.v1 import authorization_pb2 as pb
+
+Read = Callable[[Callable[[Reading], Route]], Awaitable[Route]]
 
 MOST_GUARDS: Final = 100
 """Guards of one CheckRoute: each costs a decision, and a message has room for tens of thousands."""
@@ -33,32 +38,53 @@ class AccessQueries:
         self.pages = pages
         self.ids = ids
 
-    @on_loop
-    def CheckRoute(self, request: pb.CheckRouteRequest, by: Caller) -> pb.CheckRouteResponse:  # noqa: ARG002 - uniform
+    @after_reading
+    async def CheckRoute(self, request: pb.CheckRouteRequest, by: Caller, read: Read) -> pb.CheckRouteResponse:  # noqa: ARG002 - uniform
         """Run the route guards."""
         replica = self.replica
+        subject = check_user_id("subject", request.subject)
         if len(request.guards) > MOST_GUARDS:
             raise InvalidArgument("guards", f"must be at most {MOST_GUARDS}")
-        route = check_route(
+        organization = request.organization and check_id("organization", request.organization)
+        warnings: list[str] = []
+        named = await self._named(request, subject, organization, read, warnings)
+        found = check_route(
             replica.facts,
             replica.rules,
             replica.now(),
-            subject=check_user_id("subject", request.subject),
-            workspace_id=request.workspace_id,
+            subject=subject,
+            workspace_id=named.workspace_id,
             guards=request.guards,
             required_module=check_module(request.required_module),
-            parent_workspace_id=request.parent_workspace_id,
+            parent_workspace_id=named.parent_workspace_id,
         )
-        decision = route.decision
+        decision = found.decision
         self.metrics.decisions["" if decision.allowed else decision.reasons[0]] += 1
         return pb.CheckRouteResponse(
             decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
-            denial=self._route_denial(route, request),
-            warnings=decision.warnings,
+            denial=self._route_denial(found, request),
+            warnings=[*decision.warnings, *warnings],
             revision=replica.token,
             policy_version=replica.policy.bundle.version,
             decision_id=self.ids.next(),
+            workspace_id=named.workspace_id if ("workspace", named.workspace_id) in replica.facts.places else "",
         )
+
+    async def _named(
+        self, request: pb.CheckRouteRequest, subject: str, organization: str, read: Read, warnings: list[str]
+    ) -> Route:
+        """Return the ids of the workspaces that the route names, by slugs too where the catalog takes them."""
+        replica = self.replica
+        named = Route(request.workspace_id, request.parent_workspace_id)
+        texts = (named.workspace_id, named.parent_workspace_id)
+        slugs = [text for text in texts if is_slug(text) and ("workspace", text) not in replica.facts.places]
+        if not slugs or not replica.rules.catalog.by_slug:
+            return named
+        try:
+            return await read(partial(route, user=subject, organization=organization, wanted=named))
+        except SlugAmbiguous as ambiguous:
+            warnings.append(ambiguous.reason)
+            return named
 
     @on_loop
     def GetAccess(self, request: pb.GetAccessRequest, by: Caller) -> pb.GetAccessResponse:  # noqa: ARG002 - uniform

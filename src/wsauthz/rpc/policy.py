@@ -104,4 +104,6 @@ def _catalog(catalog: Catalog) -> pb.Catalog:
         default_workspace_role=catalog.default_workspace_role,
         default_organization_role=catalog.default_organization_role,
         creator_role=catalog.creator_role,
+        by_slug=catalog.by_slug,
+        public_profile=catalog.public_profile,
     )

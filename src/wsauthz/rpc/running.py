@@ -17,7 +17,7 @@ from wsauthz.rpc.long_calls import LongCalls
 from wsauthz.rpc.methods import Method
 from wsauthz.rpc.workers import Workers
 from wsauthz.tenancy.tally import Tally
-from wsauthz.tenancy.transaction import Caller, Transaction
+from wsauthz.tenancy.transaction import Caller, Reading, Transaction
 
 Implementation = Callable[..., Any]
 Rejected = Callable[[Method, Caller, Any, BaseException | None], None]
@@ -27,6 +27,15 @@ Marked = TypeVar("Marked", bound=Callable[..., Any])
 def on_loop(method: Marked) -> Marked:
     """Mark a method ``(request, by)`` that runs on the event loop and never waits: a decision."""
     method.runs = "loop"  # type: ignore[attr-defined]  # functions take attributes
+    return method
+
+
+def after_reading(method: Marked) -> Marked:
+    """Mark a coroutine ``(request, by, read)`` on the event loop: a decision, which may await ``read(work)`` before.
+
+    That runs ``work(reading)`` in a worker thread, on one snapshot of the database, when it is its turn.
+    """
+    method.runs = "after_reading"  # type: ignore[attr-defined]  # functions take attributes
     return method
 
 
@@ -71,6 +80,7 @@ class Running:
             return implementation, False
         around = {
             "loop": self._on_loop,
+            "after_reading": self._after_reading,
             "thread": self._in_thread,
             "long_read": self._in_pages,
             "transaction": self._in_transaction,
@@ -80,6 +90,13 @@ class Running:
     def _on_loop(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
         self.authorize(method, request, by)
         return implementation(request, by)
+
+    async def _after_reading(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
+        async def read(work: Callable[[Reading], Any]) -> Any:
+            return await self._workers.read(lambda: self._replica.read(by, work), by)
+
+        self.authorize(method, request, by)
+        return await implementation(request, by, read)
 
     async def _in_thread(self, method: Method, implementation: Implementation, request: Message, by: Caller) -> Any:
         self.authorize(method, request, by)

@@ -3,12 +3,12 @@
 import json
 from typing import Any, Final
 
-from wsauthz.model.identifiers import check_id
+from wsauthz.model.identifiers import check_id, check_slug
 from wsauthz.model.texts import WORKSPACE_TEXTS
 from wsauthz.rpc import fields
 from wsauthz.rpc.encoding import message, workspace_message
 from wsauthz.rpc.pages import Pages, page_size
-from wsauthz.tenancy import workspace_creation, workspace_lists, workspaces
+from wsauthz.tenancy import workspace_creation, workspace_lists, workspace_slugs, workspaces
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.tenancy.workspace_creation import NewOrganization
 from wsauthz.tenancy.workspaces import BRANDING, FEATURES
@@ -68,6 +68,18 @@ class WorkspaceService:
         """Delete a workspace with everything below it."""
         count = workspaces.delete(tx, workspace_id=fields.identifier(request, "workspace_id"))
         return pb.DeleteWorkspaceResponse(deleted_workspaces=count)
+
+    def ResolveWorkspace(self, request: pb.ResolveWorkspaceRequest, reading: Reading) -> pb.ResolveWorkspaceResponse:
+        """Find a workspace by its slug."""
+        organization = request.organization and check_id("organization", request.organization)
+        slug = check_slug("slug", request.slug)
+        found = workspace_slugs.resolve(reading, organization=organization, slug=slug)
+        return pb.ResolveWorkspaceResponse(workspace_id=found)
+
+    def GetPublicProfile(self, request: pb.GetPublicProfileRequest, reading: Reading) -> pb.GetPublicProfileResponse:
+        """Show what everybody may see."""
+        workspace = workspaces.public_profile(reading, workspace_id=fields.identifier(request, "workspace_id"))
+        return message(pb.GetPublicProfileResponse, workspace)
 
     def ListUserWorkspaces(
         self, request: pb.ListUserWorkspacesRequest, reading: Reading

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, select
 from sqlalchemy import update as update_rows
 
 from wsauthz.model.workspaces import Workspace
@@ -63,6 +63,22 @@ def find_by_slug(connection: Connection, organization_id: str, slug: str) -> str
     return connection.execute(having).scalar_one_or_none()
 
 
+def with_slug(connection: Connection, slug: str, organization_ids: Iterable[str]) -> list[str]:
+    """Return the ids of the organizations' live workspaces with the slug."""
+    return _with_slug(connection, slug, workspaces.c.organization_id, organization_ids)
+
+
+def those_with_slug(connection: Connection, slug: str, workspace_ids: Iterable[str]) -> list[str]:
+    """Return those of the ids that are of live workspaces with the slug."""
+    return _with_slug(connection, slug, workspaces.c.id, workspace_ids)
+
+
+def alone_with_slug(connection: Connection, slug: str, most: int) -> list[str]:
+    """Return the ids of up to ``most`` live workspaces with the slug that are in no organization, by id."""
+    having = select(workspaces.c.id).where(workspaces.c.organization_id.is_(None), workspaces.c.slug == slug, _LIVE)
+    return list(connection.execute(having.order_by(workspaces.c.id).limit(most)).scalars())
+
+
 def find_many(connection: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:
     """Return those of the workspaces that are live, by id."""
     found = rows.find_by_ids(connection, Workspace, workspaces, workspace_ids)
@@ -79,3 +95,11 @@ def slugs_like(connection: Connection, organization_id: str, slug: str) -> set[s
 def every(connection: Connection) -> Iterator[Workspace]:
     """Yield all live workspaces, by id; streamed."""
     return rows.stream(connection, Workspace, select(workspaces).where(_LIVE).order_by(workspaces.c.id))
+
+
+def _with_slug(connection: Connection, slug: str, column: Column[str], values: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for some in rows.batches(values):
+        having = select(workspaces.c.id).where(column.in_(some), workspaces.c.slug == slug, _LIVE)
+        found += connection.execute(having).scalars()
+    return found

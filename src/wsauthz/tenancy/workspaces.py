@@ -99,6 +99,24 @@ def view(connection: Connection, workspace_id: str, now: Effective, subscription
     )
 
 
+def public_profile(reading: Reading, *, workspace_id: str) -> Workspace:
+    """Return the workspace for what everybody may see of it.
+
+    Raises:
+        WorkspaceNotFound: there is none, it is not active, or the catalog shows no public profiles.
+
+    """
+
+    def is_public(facts: Facts, rules: Ruleset, _now: float) -> bool:
+        at = facts.places.get(("workspace", workspace_id))
+        return rules.catalog.public_profile and at is not None and at.state == State.ACTIVE
+
+    workspace = workspace_rows.find(reading.connection, workspace_id) if reading.on_loop(is_public) else None
+    if workspace is None:
+        raise WorkspaceNotFound
+    return workspace
+
+
 def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> tuple[Workspace, bool]:
     """Change texts, ``settings.branding`` and ``settings.features``; return it, and whether analyses are stale.
 

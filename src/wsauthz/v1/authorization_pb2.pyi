@@ -517,15 +517,22 @@ class CheckRouteRequest(_message.Message):
     REQUIRED_MODULE_FIELD_NUMBER: _builtins.int
     PARENT_WORKSPACE_ID_FIELD_NUMBER: _builtins.int
     AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     workspace_id: _builtins.str
-    """Straight from the route; missing or malformed is a denial here, not an error."""
+    """Straight from the route; missing or malformed is a denial here, not an error. With `by_slug` also a slug, which an id
+    goes before: that of a workspace of `organization` or, without one, of the workspaces where the subject holds a role that
+    is not from the platform (if none, of those of its deactivated and expired memberships). A slug of several is denied
+    with WORKSPACE_NOT_FOUND and the warning SLUG_AMBIGUOUS.
+    """
     required_module: _builtins.str
     """The module the page needs, at most 128 characters; empty: the module guard passes."""
     parent_workspace_id: _builtins.str
-    """When set, the workspace must be a child of this one."""
+    """When set, the workspace must be a child of this one. With `by_slug` also a slug, as above."""
     at_least_revision: _builtins.str
     """As in CheckRequest."""
+    organization: _builtins.str
+    """The organization that slugs above are of, by id or slug, of which an id wins; at most 128 characters."""
     @_builtins.property
     def guards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Guards of the catalog, in order. None: checkWorkspace, check-workspace-modules, check-if-suspended, those the
@@ -541,10 +548,11 @@ class CheckRouteRequest(_message.Message):
         required_module: _builtins.str = ...,
         parent_workspace_id: _builtins.str = ...,
         at_least_revision: _builtins.str = ...,
+        organization: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "guards", b"guards", "parent_workspace_id", b"parent_workspace_id", "required_module", b"required_module", "subject", b"subject", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "guards", b"guards", "organization", b"organization", "parent_workspace_id", b"parent_workspace_id", "required_module", b"required_module", "subject", b"subject", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -560,14 +568,19 @@ class CheckRouteResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
     decision: Global___Decision.ValueType
     revision: _builtins.str
     policy_version: _builtins.str
     decision_id: _builtins.str
+    workspace_id: _builtins.str
+    """The workspace that was decided about; empty: there is none."""
     @_builtins.property
     def denial(self) -> Global___Denial: ...
     @_builtins.property
-    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in CheckResponse; also SLUG_AMBIGUOUS."""
+
     def __init__(
         self,
         *,
@@ -577,10 +590,11 @@ class CheckRouteResponse(_message.Message):
         revision: _builtins.str = ...,
         policy_version: _builtins.str = ...,
         decision_id: _builtins.str = ...,
+        workspace_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["denial", b"denial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "decision_id", b"decision_id", "denial", b"denial", "policy_version", b"policy_version", "revision", b"revision", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "decision_id", b"decision_id", "denial", b"denial", "policy_version", b"policy_version", "revision", b"revision", "warnings", b"warnings", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

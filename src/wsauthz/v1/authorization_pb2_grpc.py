@@ -95,7 +95,9 @@ class AuthorizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckRoute(self, request, context):
-        """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened?
+        """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened? Where the catalog's lookups
+        switch `by_slug` on, slugs are taken as well as ids. A slug is looked up in the database, so it is UNAVAILABLE or
+        RESOURCE_EXHAUSTED where reads of management are; ids are answered from memory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,10 @@ class AuthorizationServiceStub:
     BatchCheck: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.BatchCheckRequest, _authorization_pb2.BatchCheckResponse]
     """Decides up to 1,000 questions (items times actions) at one revision; one bad item fails alone."""
     CheckRoute: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.CheckRouteRequest, _authorization_pb2.CheckRouteResponse]
-    """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened?"""
+    """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened? Where the catalog's lookups
+    switch `by_slug` on, slugs are taken as well as ids. A slug is looked up in the database, so it is UNAVAILABLE or
+    RESOURCE_EXHAUSTED where reads of management are; ids are answered from memory.
+    """
     GetAccess: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.GetAccessRequest, _authorization_pb2.GetAccessResponse]
     """Everything a frontend wants to know at start about one user in one place."""
     Explain: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.ExplainRequest, _authorization_pb2.ExplainResponse]
@@ -77,7 +80,10 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     BatchCheck: _aio.UnaryUnaryMultiCallable[_authorization_pb2.BatchCheckRequest, _authorization_pb2.BatchCheckResponse]  # type: ignore[assignment]
     """Decides up to 1,000 questions (items times actions) at one revision; one bad item fails alone."""
     CheckRoute: _aio.UnaryUnaryMultiCallable[_authorization_pb2.CheckRouteRequest, _authorization_pb2.CheckRouteResponse]  # type: ignore[assignment]
-    """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened?"""
+    """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened? Where the catalog's lookups
+    switch `by_slug` on, slugs are taken as well as ids. A slug is looked up in the database, so it is UNAVAILABLE or
+    RESOURCE_EXHAUSTED where reads of management are; ids are answered from memory.
+    """
     GetAccess: _aio.UnaryUnaryMultiCallable[_authorization_pb2.GetAccessRequest, _authorization_pb2.GetAccessResponse]  # type: ignore[assignment]
     """Everything a frontend wants to know at start about one user in one place."""
     Explain: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ExplainRequest, _authorization_pb2.ExplainResponse]  # type: ignore[assignment]
@@ -127,7 +133,10 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.CheckRouteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_pb2.CheckRouteResponse, _abc.Awaitable[_authorization_pb2.CheckRouteResponse]]:
-        """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened?"""
+        """Runs the catalog's named guards in order, then asks workspace/view: may this page be opened? Where the catalog's lookups
+        switch `by_slug` on, slugs are taken as well as ids. A slug is looked up in the database, so it is UNAVAILABLE or
+        RESOURCE_EXHAUSTED where reads of management are; ids are answered from memory.
+        """
 
     @_abc_1.abstractmethod
     def GetAccess(

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wsauthz.v1 import options_pb2 as wsauthz_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17wsauthz/v1/policy.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\"1\n\x14GetPolicyInfoRequest\x12\x19\n\x11\x61t_least_revision\x18\x01 \x01(\t\"\xcd\x01\n\x15GetPolicyInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12-\n\tloaded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08problems\x18\x04 \x03(\t\x12.\n\nrefused_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07\x63\x61talog\x18\x06 \x01(\x0b\x32\x13.wsauthz.v1.Catalog\"\xc3\x04\n\x07\x43\x61talog\x12&\n\x05roles\x18\x01 \x03(\x0b\x32\x17.wsauthz.v1.CatalogRole\x12\x39\n\x0bpermissions\x18\x02 \x03(\x0b\x32$.wsauthz.v1.Catalog.PermissionsEntry\x12\x31\n\x07modules\x18\x03 \x03(\x0b\x32 .wsauthz.v1.Catalog.ModulesEntry\x12.\n\tresources\x18\x04 \x03(\x0b\x32\x1b.wsauthz.v1.CatalogResource\x12&\n\x05plans\x18\x05 \x03(\x0b\x32\x17.wsauthz.v1.CatalogPlan\x12\x35\n\tproviders\x18\x06 \x03(\x0b\x32\".wsauthz.v1.Catalog.ProvidersEntry\x12\x0e\n\x06guards\x18\x07 \x03(\t\x12\x14\n\x0cjoin_methods\x18\x08 \x03(\t\x12\x1e\n\x16\x64\x65\x66\x61ult_workspace_role\x18\t \x01(\t\x12!\n\x19\x64\x65\x66\x61ult_organization_role\x18\n \x01(\t\x12\x14\n\x0c\x63reator_role\x18\x0b \x01(\t\x1a\x32\n\x10PermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cModulesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0eProvidersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\x0b\x43\x61talogRole\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05title\x18\x03 \x01(\t\x12\x12\n\nassignable\x18\x04 \x01(\x08\x12\x12\n\nowner_like\x18\x05 \x01(\x08\x12\x0e\n\x06places\x18\x06 \x03(\t\"J\n\x0f\x43\x61talogResource\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63tions\x18\x02 \x03(\t\x12\x18\n\x10requires_feature\x18\x03 \x01(\t\"d\n\x0b\x43\x61talogPlan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07modules\x18\x03 \x03(\t\x12\x16\n\x0elimits_modules\x18\x04 \x01(\x08\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\"\x15\n\x13ReloadPolicyRequest\"J\n\x14ReloadPolicyResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x10\n\x08problems\x18\x03 \x03(\t\"\x9d\x01\n\x15ValidatePolicyRequest\x12;\n\x05\x66iles\x18\x01 \x03(\x0b\x32,.wsauthz.v1.ValidatePolicyRequest.FilesEntry\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\t\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x16ValidatePolicyResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08problems\x18\x02 \x03(\t2\xf3\x02\n\rPolicyService\x12\x64\n\rGetPolicyInfo\x12 .wsauthz.v1.GetPolicyInfoRequest\x1a!.wsauthz.v1.GetPolicyInfoResponse\"\x0e\x90\x02\x01\xaa\xbb\x18\x07\n\x05\x63heck\x12x\n\x0cReloadPolicy\x12\x1f.wsauthz.v1.ReloadPolicyRequest\x1a .wsauthz.v1.ReloadPolicyResponse\"%\xaa\xbb\x18!\n\x05\x63heck\x12\x06policy\x1a\x06reload\"\x08platform\x12\x81\x01\n\x0eValidatePolicy\x12!.wsauthz.v1.ValidatePolicyRequest\x1a\".wsauthz.v1.ValidatePolicyResponse\"(\x90\x02\x01\xaa\xbb\x18!\n\x05\x63heck\x12\x06policy\x1a\x06reload\"\x08platformb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17wsauthz/v1/policy.proto\x12\nwsauthz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18wsauthz/v1/options.proto\"1\n\x14GetPolicyInfoRequest\x12\x19\n\x11\x61t_least_revision\x18\x01 \x01(\t\"\xcd\x01\n\x15GetPolicyInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12-\n\tloaded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08problems\x18\x04 \x03(\t\x12.\n\nrefused_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07\x63\x61talog\x18\x06 \x01(\x0b\x32\x13.wsauthz.v1.Catalog\"\xec\x04\n\x07\x43\x61talog\x12&\n\x05roles\x18\x01 \x03(\x0b\x32\x17.wsauthz.v1.CatalogRole\x12\x39\n\x0bpermissions\x18\x02 \x03(\x0b\x32$.wsauthz.v1.Catalog.PermissionsEntry\x12\x31\n\x07modules\x18\x03 \x03(\x0b\x32 .wsauthz.v1.Catalog.ModulesEntry\x12.\n\tresources\x18\x04 \x03(\x0b\x32\x1b.wsauthz.v1.CatalogResource\x12&\n\x05plans\x18\x05 \x03(\x0b\x32\x17.wsauthz.v1.CatalogPlan\x12\x35\n\tproviders\x18\x06 \x03(\x0b\x32\".wsauthz.v1.Catalog.ProvidersEntry\x12\x0e\n\x06guards\x18\x07 \x03(\t\x12\x14\n\x0cjoin_methods\x18\x08 \x03(\t\x12\x1e\n\x16\x64\x65\x66\x61ult_workspace_role\x18\t \x01(\t\x12!\n\x19\x64\x65\x66\x61ult_organization_role\x18\n \x01(\t\x12\x14\n\x0c\x63reator_role\x18\x0b \x01(\t\x12\x0f\n\x07\x62y_slug\x18\x0c \x01(\x08\x12\x16\n\x0epublic_profile\x18\r \x01(\x08\x1a\x32\n\x10PermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cModulesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0eProvidersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\x0b\x43\x61talogRole\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05title\x18\x03 \x01(\t\x12\x12\n\nassignable\x18\x04 \x01(\x08\x12\x12\n\nowner_like\x18\x05 \x01(\x08\x12\x0e\n\x06places\x18\x06 \x03(\t\"J\n\x0f\x43\x61talogResource\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63tions\x18\x02 \x03(\t\x12\x18\n\x10requires_feature\x18\x03 \x01(\t\"d\n\x0b\x43\x61talogPlan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07modules\x18\x03 \x03(\t\x12\x16\n\x0elimits_modules\x18\x04 \x01(\x08\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\"\x15\n\x13ReloadPolicyRequest\"J\n\x14ReloadPolicyResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x10\n\x08problems\x18\x03 \x03(\t\"\x9d\x01\n\x15ValidatePolicyRequest\x12;\n\x05\x66iles\x18\x01 \x03(\x0b\x32,.wsauthz.v1.ValidatePolicyRequest.FilesEntry\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\t\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x16ValidatePolicyResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08problems\x18\x02 \x03(\t2\xf3\x02\n\rPolicyService\x12\x64\n\rGetPolicyInfo\x12 .wsauthz.v1.GetPolicyInfoRequest\x1a!.wsauthz.v1.GetPolicyInfoResponse\"\x0e\x90\x02\x01\xaa\xbb\x18\x07\n\x05\x63heck\x12x\n\x0cReloadPolicy\x12\x1f.wsauthz.v1.ReloadPolicyRequest\x1a .wsauthz.v1.ReloadPolicyResponse\"%\xaa\xbb\x18!\n\x05\x63heck\x12\x06policy\x1a\x06reload\"\x08platform\x12\x81\x01\n\x0eValidatePolicy\x12!.wsauthz.v1.ValidatePolicyRequest\x1a\".wsauthz.v1.ValidatePolicyResponse\"(\x90\x02\x01\xaa\xbb\x18!\n\x05\x63heck\x12\x06policy\x1a\x06reload\"\x08platformb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,29 +52,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPOLICYINFORESPONSE']._serialized_start=150
   _globals['_GETPOLICYINFORESPONSE']._serialized_end=355
   _globals['_CATALOG']._serialized_start=358
-  _globals['_CATALOG']._serialized_end=937
-  _globals['_CATALOG_PERMISSIONSENTRY']._serialized_start=789
-  _globals['_CATALOG_PERMISSIONSENTRY']._serialized_end=839
-  _globals['_CATALOG_MODULESENTRY']._serialized_start=841
-  _globals['_CATALOG_MODULESENTRY']._serialized_end=887
-  _globals['_CATALOG_PROVIDERSENTRY']._serialized_start=889
-  _globals['_CATALOG_PROVIDERSENTRY']._serialized_end=937
-  _globals['_CATALOGROLE']._serialized_start=939
-  _globals['_CATALOGROLE']._serialized_end=1051
-  _globals['_CATALOGRESOURCE']._serialized_start=1053
-  _globals['_CATALOGRESOURCE']._serialized_end=1127
-  _globals['_CATALOGPLAN']._serialized_start=1129
-  _globals['_CATALOGPLAN']._serialized_end=1229
-  _globals['_RELOADPOLICYREQUEST']._serialized_start=1231
-  _globals['_RELOADPOLICYREQUEST']._serialized_end=1252
-  _globals['_RELOADPOLICYRESPONSE']._serialized_start=1254
-  _globals['_RELOADPOLICYRESPONSE']._serialized_end=1328
-  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=1331
-  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=1488
-  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_start=1444
-  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_end=1488
-  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=1490
-  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=1549
-  _globals['_POLICYSERVICE']._serialized_start=1552
-  _globals['_POLICYSERVICE']._serialized_end=1923
+  _globals['_CATALOG']._serialized_end=978
+  _globals['_CATALOG_PERMISSIONSENTRY']._serialized_start=830
+  _globals['_CATALOG_PERMISSIONSENTRY']._serialized_end=880
+  _globals['_CATALOG_MODULESENTRY']._serialized_start=882
+  _globals['_CATALOG_MODULESENTRY']._serialized_end=928
+  _globals['_CATALOG_PROVIDERSENTRY']._serialized_start=930
+  _globals['_CATALOG_PROVIDERSENTRY']._serialized_end=978
+  _globals['_CATALOGROLE']._serialized_start=980
+  _globals['_CATALOGROLE']._serialized_end=1092
+  _globals['_CATALOGRESOURCE']._serialized_start=1094
+  _globals['_CATALOGRESOURCE']._serialized_end=1168
+  _globals['_CATALOGPLAN']._serialized_start=1170
+  _globals['_CATALOGPLAN']._serialized_end=1270
+  _globals['_RELOADPOLICYREQUEST']._serialized_start=1272
+  _globals['_RELOADPOLICYREQUEST']._serialized_end=1293
+  _globals['_RELOADPOLICYRESPONSE']._serialized_start=1295
+  _globals['_RELOADPOLICYRESPONSE']._serialized_end=1369
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=1372
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=1529
+  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_start=1485
+  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_end=1529
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=1531
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=1590
+  _globals['_POLICYSERVICE']._serialized_start=1593
+  _globals['_POLICYSERVICE']._serialized_end=1964
 # @@protoc_insertion_point(module_scope)

@@ -163,9 +163,15 @@ class Catalog(_message.Message):
     DEFAULT_WORKSPACE_ROLE_FIELD_NUMBER: _builtins.int
     DEFAULT_ORGANIZATION_ROLE_FIELD_NUMBER: _builtins.int
     CREATOR_ROLE_FIELD_NUMBER: _builtins.int
+    BY_SLUG_FIELD_NUMBER: _builtins.int
+    PUBLIC_PROFILE_FIELD_NUMBER: _builtins.int
     default_workspace_role: _builtins.str
     default_organization_role: _builtins.str
     creator_role: _builtins.str
+    by_slug: _builtins.bool
+    """CheckRoute takes slugs where ids are expected."""
+    public_profile: _builtins.bool
+    """GetPublicProfile answers."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogRole]: ...
     @_builtins.property
@@ -202,10 +208,12 @@ class Catalog(_message.Message):
         default_workspace_role: _builtins.str = ...,
         default_organization_role: _builtins.str = ...,
         creator_role: _builtins.str = ...,
+        by_slug: _builtins.bool = ...,
+        public_profile: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator_role", b"creator_role", "default_organization_role", b"default_organization_role", "default_workspace_role", b"default_workspace_role", "guards", b"guards", "join_methods", b"join_methods", "modules", b"modules", "permissions", b"permissions", "plans", b"plans", "providers", b"providers", "resources", b"resources", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_slug", b"by_slug", "creator_role", b"creator_role", "default_organization_role", b"default_organization_role", "default_workspace_role", b"default_workspace_role", "guards", b"guards", "join_methods", b"join_methods", "modules", b"modules", "permissions", b"permissions", "plans", b"plans", "providers", b"providers", "public_profile", b"public_profile", "resources", b"resources", "roles", b"roles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

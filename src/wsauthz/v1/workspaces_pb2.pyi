@@ -652,6 +652,117 @@ class DeleteWorkspaceResponse(_message.Message):
 Global___DeleteWorkspaceResponse: _TypeAlias = DeleteWorkspaceResponse  # noqa: Y015
 
 @_typing.final
+class ResolveWorkspaceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    SLUG_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    organization: _builtins.str
+    """By id or slug, of which an id wins; empty: among the actor's own, as above. At most 128 characters."""
+    slug: _builtins.str
+    """Exactly as the workspace has it; at most 100 characters."""
+    at_least_revision: _builtins.str
+    """As in CheckRequest."""
+    def __init__(
+        self,
+        *,
+        organization: _builtins.str = ...,
+        slug: _builtins.str = ...,
+        at_least_revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "organization", b"organization", "slug", b"slug"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveWorkspaceRequest: _TypeAlias = ResolveWorkspaceRequest  # noqa: Y015
+
+@_typing.final
+class ResolveWorkspaceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    workspace_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        workspace_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveWorkspaceResponse: _TypeAlias = ResolveWorkspaceResponse  # noqa: Y015
+
+@_typing.final
+class GetPublicProfileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    workspace_id: _builtins.str
+    at_least_revision: _builtins.str
+    """As in CheckRequest."""
+    def __init__(
+        self,
+        *,
+        workspace_id: _builtins.str = ...,
+        at_least_revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPublicProfileRequest: _TypeAlias = GetPublicProfileRequest  # noqa: Y015
+
+@_typing.final
+class GetPublicProfileResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    IMAGE_URL_FIELD_NUMBER: _builtins.int
+    SOCIAL_X_FIELD_NUMBER: _builtins.int
+    SOCIAL_FACEBOOK_FIELD_NUMBER: _builtins.int
+    SOCIAL_LINKEDIN_FIELD_NUMBER: _builtins.int
+    SOCIAL_INSTAGRAM_FIELD_NUMBER: _builtins.int
+    SOCIAL_GITHUB_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The fields of Workspace."""
+    name: _builtins.str
+    image_url: _builtins.str
+    social_x: _builtins.str
+    social_facebook: _builtins.str
+    social_linkedin: _builtins.str
+    social_instagram: _builtins.str
+    social_github: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        image_url: _builtins.str = ...,
+        social_x: _builtins.str = ...,
+        social_facebook: _builtins.str = ...,
+        social_linkedin: _builtins.str = ...,
+        social_instagram: _builtins.str = ...,
+        social_github: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image_url", b"image_url", "name", b"name", "social_facebook", b"social_facebook", "social_github", b"social_github", "social_instagram", b"social_instagram", "social_linkedin", b"social_linkedin", "social_x", b"social_x"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPublicProfileResponse: _TypeAlias = GetPublicProfileResponse  # noqa: Y015
+
+@_typing.final
 class ListUserWorkspacesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -59,6 +59,16 @@ class WorkspaceServiceStub:
                 request_serializer=wsauthz_dot_v1_dot_workspaces__pb2.DeleteWorkspaceRequest.SerializeToString,
                 response_deserializer=wsauthz_dot_v1_dot_workspaces__pb2.DeleteWorkspaceResponse.FromString,
                 _registered_method=True)
+        self.ResolveWorkspace = channel.unary_unary(
+                '/wsauthz.v1.WorkspaceService/ResolveWorkspace',
+                request_serializer=wsauthz_dot_v1_dot_workspaces__pb2.ResolveWorkspaceRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_workspaces__pb2.ResolveWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.GetPublicProfile = channel.unary_unary(
+                '/wsauthz.v1.WorkspaceService/GetPublicProfile',
+                request_serializer=wsauthz_dot_v1_dot_workspaces__pb2.GetPublicProfileRequest.SerializeToString,
+                response_deserializer=wsauthz_dot_v1_dot_workspaces__pb2.GetPublicProfileResponse.FromString,
+                _registered_method=True)
         self.ListUserWorkspaces = channel.unary_unary(
                 '/wsauthz.v1.WorkspaceService/ListUserWorkspaces',
                 request_serializer=wsauthz_dot_v1_dot_workspaces__pb2.ListUserWorkspacesRequest.SerializeToString,
@@ -131,6 +141,22 @@ class WorkspaceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveWorkspace(self, request, context):
+        """The id of the workspace with a slug: of an organization, or of the workspaces where the actor holds a role that is not
+        from the platform. NOT_FOUND unless the actor may view it. SLUG_AMBIGUOUS without an organization, where several have it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPublicProfile(self, request, context):
+        """What a workspace shows to everybody, where the catalog's lookups switch `public_profile` on. NOT_FOUND where they do not,
+        and for every workspace that is not active. No actor is needed, and none sees more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUserWorkspaces(self, request, context):
         """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
         or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
@@ -196,6 +222,16 @@ def add_WorkspaceServiceServicer_to_server(servicer, server):
                     servicer.DeleteWorkspace,
                     request_deserializer=wsauthz_dot_v1_dot_workspaces__pb2.DeleteWorkspaceRequest.FromString,
                     response_serializer=wsauthz_dot_v1_dot_workspaces__pb2.DeleteWorkspaceResponse.SerializeToString,
+            ),
+            'ResolveWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveWorkspace,
+                    request_deserializer=wsauthz_dot_v1_dot_workspaces__pb2.ResolveWorkspaceRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_workspaces__pb2.ResolveWorkspaceResponse.SerializeToString,
+            ),
+            'GetPublicProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPublicProfile,
+                    request_deserializer=wsauthz_dot_v1_dot_workspaces__pb2.GetPublicProfileRequest.FromString,
+                    response_serializer=wsauthz_dot_v1_dot_workspaces__pb2.GetPublicProfileResponse.SerializeToString,
             ),
             'ListUserWorkspaces': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUserWorkspaces,
@@ -358,6 +394,60 @@ class WorkspaceService:
             '/wsauthz.v1.WorkspaceService/DeleteWorkspace',
             wsauthz_dot_v1_dot_workspaces__pb2.DeleteWorkspaceRequest.SerializeToString,
             wsauthz_dot_v1_dot_workspaces__pb2.DeleteWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.WorkspaceService/ResolveWorkspace',
+            wsauthz_dot_v1_dot_workspaces__pb2.ResolveWorkspaceRequest.SerializeToString,
+            wsauthz_dot_v1_dot_workspaces__pb2.ResolveWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPublicProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsauthz.v1.WorkspaceService/GetPublicProfile',
+            wsauthz_dot_v1_dot_workspaces__pb2.GetPublicProfileRequest.SerializeToString,
+            wsauthz_dot_v1_dot_workspaces__pb2.GetPublicProfileResponse.FromString,
             options,
             channel_credentials,
             insecure,

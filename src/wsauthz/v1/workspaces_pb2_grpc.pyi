@@ -51,6 +51,14 @@ class WorkspaceServiceStub:
     """
     DeleteWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.DeleteWorkspaceRequest, _workspaces_pb2.DeleteWorkspaceResponse]
     """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
+    ResolveWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.ResolveWorkspaceRequest, _workspaces_pb2.ResolveWorkspaceResponse]
+    """The id of the workspace with a slug: of an organization, or of the workspaces where the actor holds a role that is not
+    from the platform. NOT_FOUND unless the actor may view it. SLUG_AMBIGUOUS without an organization, where several have it.
+    """
+    GetPublicProfile: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.GetPublicProfileRequest, _workspaces_pb2.GetPublicProfileResponse]
+    """What a workspace shows to everybody, where the catalog's lookups switch `public_profile` on. NOT_FOUND where they do not,
+    and for every workspace that is not active. No actor is needed, and none sees more.
+    """
     ListUserWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.ListUserWorkspacesRequest, _workspaces_pb2.ListUserWorkspacesResponse]
     """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
     or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
@@ -91,6 +99,14 @@ class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     """
     DeleteWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.DeleteWorkspaceRequest, _workspaces_pb2.DeleteWorkspaceResponse]  # type: ignore[assignment]
     """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
+    ResolveWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.ResolveWorkspaceRequest, _workspaces_pb2.ResolveWorkspaceResponse]  # type: ignore[assignment]
+    """The id of the workspace with a slug: of an organization, or of the workspaces where the actor holds a role that is not
+    from the platform. NOT_FOUND unless the actor may view it. SLUG_AMBIGUOUS without an organization, where several have it.
+    """
+    GetPublicProfile: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.GetPublicProfileRequest, _workspaces_pb2.GetPublicProfileResponse]  # type: ignore[assignment]
+    """What a workspace shows to everybody, where the catalog's lookups switch `public_profile` on. NOT_FOUND where they do not,
+    and for every workspace that is not active. No actor is needed, and none sees more.
+    """
     ListUserWorkspaces: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.ListUserWorkspacesRequest, _workspaces_pb2.ListUserWorkspacesResponse]  # type: ignore[assignment]
     """The workspaces that the actor may switch to, by id: those where it holds a role by a membership of its own, by ownership
     or from an organization or a workspace above. Suspended and inactive ones are included (the flags are part of the item).
@@ -158,6 +174,26 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.DeleteWorkspaceResponse, _abc.Awaitable[_workspaces_pb2.DeleteWorkspaceResponse]]:
         """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
+
+    @_abc_1.abstractmethod
+    def ResolveWorkspace(
+        self,
+        request: _workspaces_pb2.ResolveWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspaces_pb2.ResolveWorkspaceResponse, _abc.Awaitable[_workspaces_pb2.ResolveWorkspaceResponse]]:
+        """The id of the workspace with a slug: of an organization, or of the workspaces where the actor holds a role that is not
+        from the platform. NOT_FOUND unless the actor may view it. SLUG_AMBIGUOUS without an organization, where several have it.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPublicProfile(
+        self,
+        request: _workspaces_pb2.GetPublicProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspaces_pb2.GetPublicProfileResponse, _abc.Awaitable[_workspaces_pb2.GetPublicProfileResponse]]:
+        """What a workspace shows to everybody, where the catalog's lookups switch `public_profile` on. NOT_FOUND where they do not,
+        and for every workspace that is not active. No actor is needed, and none sees more.
+        """
 
     @_abc_1.abstractmethod
     def ListUserWorkspaces(
