@@ -46,7 +46,7 @@ def test_a_denial_prints_why_and_what_would_fix_it_and_exits_with_1(example: Run
         "http status 403",
         "redirect /south-shop/workspace-suspended",
         "blocked by workspace:south",
-        "remedy Reinstate workspace:south; that is asked of the place above it.",
+        "remedy Reinstate workspace:south, for everybody there and below it (requires permission in its parent).",
         "by WorkspaceStateService/ReinstateWorkspace in workspace:south",
         "who can ann",
     ]

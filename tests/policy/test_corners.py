@@ -120,16 +120,16 @@ def subscribed(name: str, plan: str, status: int = 1) -> tuple[str, dict[str, An
     return "subscription", {"workspace_id": name, "plan": plan, "status": status}
 
 
-def world(*rows: tuple[str, dict[str, Any]], rules: tuple[str, ...] = ()) -> World:
+def world(*rows: tuple[str, dict[str, Any]], rules: tuple[str, ...] = (), catalog: str = CATALOG) -> World:
     files = {
         "model.conf": (ROOT / "policies/model.conf").read_text("utf-8"),
-        "catalog.toml": CATALOG,
+        "catalog.toml": catalog,
         "policy.csv": "".join(f"{line}\n" for line in (*RULES, *rules)),
     }
     state = State()
     for kind, values in rows:
         state.put(kind, values)
-    return World(build_bundle(files, core()), read_policy(files["policy.csv"], CATALOG, core()), state)
+    return World(build_bundle(files, core()), read_policy(files["policy.csv"], catalog, core()), state)
 
 
 def found(

@@ -1,10 +1,8 @@
 """The engine against three others: the plain reading, stock Casbin, and itself asked another way."""
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,11 +19,8 @@ from tests.oracle.agreement import (
     reverse_differences,
     stock_differences,
 )
-from tests.oracle.plain_state import PLATFORM, PlaceKey, Question, exists
+from tests.oracle.plain_state import PLATFORM, PlaceKey, Question
 from tests.oracle.worlds import World
-from wsauthz.policy.catalog import Reason
-from wsauthz.policy.decision import decide
-from wsauthz.policy.remedy import remedy
 
 PER_WORLD = 50
 SHORT, LONG = 500, 200_000
@@ -134,44 +129,6 @@ def test_an_allow_lasts_exactly_until_it_says(chance: Random) -> None:
                 later = engine(facts, world, question, moment)
                 assert later is not None
                 assert later.allowed == (found.valid_until is None or moment < found.valid_until)
-
-
-def test_the_role_that_a_remedy_names_is_enough_and_where_it_names_none_none_is() -> None:
-    for world, questions in several(SHORT, "remedy"):
-        facts, catalog = load(world.state), world.bundle.catalog
-        for question in questions:
-            if question.place is None or question.place[0] == "platform" or not exists(world.state, question.place):
-                continue
-            resource, action = question.resource, question.action
-            place: Any = question.place
-            decision = decide(
-                facts,
-                world.bundle.rules,
-                worlds.NOW,
-                subject=question.subject,
-                place=place,
-                resource=resource,
-                action=action,
-            )
-            if decision.allowed or decision.reasons[0] not in {Reason.NOT_A_MEMBER, Reason.ROLE_INSUFFICIENT}:
-                continue
-            named = remedy(world.bundle.rules, decision, resource=resource, action=action).role
-            for role in [named] if named else [each.name for each in catalog.roles.values() if each.assignable]:
-                reasons = reasons_with(world, question._replace(required_module=""), role)
-                assert "NOT_A_MEMBER" not in reasons
-                assert ("ROLE_INSUFFICIENT" in reasons) == (not named)
-
-
-def reasons_with(world: World, question: Question, role: str) -> tuple[str, ...]:
-    """Return the reasons that are left for somebody new who is given the role there."""
-    kind, identifier = question.at
-    state = copy.deepcopy(world.state)
-    membership: dict[str, Any] = {"user_id": "newcomer", "role": role, "permissions": [], "modules": None}
-    membership |= {"workspace_id": None, "organization_id": None, f"{kind}_id": identifier}
-    state.put("membership", {**membership, "is_active": True, "expires_at": None})
-    found = plain(world._replace(state=state), question._replace(subject="newcomer"))
-    assert found is not None
-    return found.reasons
 
 
 def test_questions_about_the_platform_are_compared_too() -> None:

@@ -10,7 +10,8 @@ from wsauthz.policy.decision import Decision, obstacles
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.question import Question, counting_in_required, held, matching
 from wsauthz.policy.reasons import blocker
-from wsauthz.policy.remedy import Remedy, remedy
+from wsauthz.policy.remedies import remedy
+from wsauthz.policy.remedy import Remedy
 from wsauthz.policy.ruleset import Compiled, Ruleset
 
 _PASSED: Final[Mapping[Reason, str]] = {
@@ -74,8 +75,8 @@ def steps(
     found = decision.reasons
     question = None
     if at is not None and Reason.USER_INACTIVE not in found:
-        asked, object_id = rules.action(resource, action)
-        question = Question(subject, at, asked, object_id, required_module)
+        what, object_id = rules.action(resource, action)
+        question = Question(subject, at, what, object_id, required_module)
         found = obstacles(facts, rules, now, question)
     taken: list[Step] = []
     for reason in Reason:
@@ -88,7 +89,8 @@ def steps(
         single = replace(decision, reasons=(reason,), blocked_by=blocked_by)
         fix = None
         if not decision.allowed:
-            fix = remedy(rules, single, resource=resource, action=action, required_module=required_module)
+            asked = {"subject": subject, "resource": resource, "action": action, "required_module": required_module}
+            fix = remedy(facts, rules, now, single, **asked)
         taken.append(Step(name=reason.value, passed=False, detail=_FAILED[reason].format(blocker=place), remedy=fix))
         if question is None:
             break

@@ -24,6 +24,7 @@ class Place:
         "own_subscription",
         "owner",
         "parent",
+        "settled",
         "state",
         "subscription",
     )
@@ -47,6 +48,8 @@ class Place:
 
     def settle(self) -> None:
         """Work out what is effective here and in every place below."""
+        self.settled = object()
+        """Another one whenever anything is said otherwise of this place or one above it: what is kept goes by it."""
         above = self.parent
         blocked = above.blocked_by if above else None
         state = above.state if above else State.ACTIVE

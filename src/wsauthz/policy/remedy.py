@@ -1,4 +1,7 @@
-"""What would fix a denial: which RPC, where, the smallest role that would do, and who may do it."""
+"""What would fix a denial: which RPC, where, and all that it gives; here for what is said of places.
+
+A sentence names everybody who is allowed more afterwards, because somebody is to decide whether that is wanted.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,155 +9,148 @@ from typing import Final
 from wsauthz.model.errors import shown
 from wsauthz.model.places import State
 from wsauthz.policy import terms
-from wsauthz.policy.catalog import Reason, Role
-from wsauthz.policy.decision import Decision, decide
-from wsauthz.policy.facts import Facts
-from wsauthz.policy.lookup import subjects
+from wsauthz.policy.membership_changes import Change
 from wsauthz.policy.place import Place
-from wsauthz.policy.question import Question, has_module, matching
+from wsauthz.policy.question import Question, has_module
 from wsauthz.policy.ruleset import Ruleset
+from wsauthz.policy.terms import CORE
 
-MOST_USERS: Final = 10
-"""User ids in a remedy."""
+UNKNOWN_USER: Final = "UNKNOWN_USER"
+"""Warns that the application has not mirrored the user, who can be given nothing before that."""
+ROLE_UNKNOWN: Final = "ROLE_UNKNOWN"
+"""Warns that a membership names a role that the bundle lacks, and so gives nothing."""
+
+Ask = tuple[str, str, Place]
+"""Resource, action and place of a question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """What would fix the first reason of a denial; ``ask``: (resource, action, place) its doer must be allowed."""
+    """What would fix the first reason of a denial."""
 
     message: str
     method: str = ""
     place: Place | None = None
     role: str = ""
+    permission: str = ""
     module: str = ""
-    ask: tuple[str, str, Place] | None = None
+    plan: str = ""
+    fields: tuple[str, ...] = ()
+    """Of UpdateMember: what is changed, as its update mask names it."""
+    warning: str = ""
+    asks: tuple[Ask, ...] = ()
+    """Questions that its doer must be allowed; empty: nobody does it through this API."""
+    change: Change | None = None
+    """The membership that its doer changes or makes."""
 
 
-def remedy(rules: Ruleset, decision: Decision, *, resource: str, action: str, required_module: str = "") -> Remedy:
-    """Return what would fix the denial."""
-    reason, at = decision.reasons[0], decision.place
-    if at is None:
-        missing = reason is Reason.WORKSPACE_ID_MISSING
-        return Remedy(message="Name the place that is meant." if missing else "Check the id: there is no such place.")
-    asked, object_id = rules.action(resource, action)
-    question = Question("", at, asked, object_id, required_module)
-    match reason:
-        case Reason.USER_INACTIVE:
-            fix = Remedy(message="The application must reactivate the user.", method="UserService/UpsertUser")
-        case Reason.WORKSPACE_INACTIVE | Reason.WORKSPACE_SUSPENDED:
-            fix = _state(reason, decision.blocked_by or at)
-        case Reason.MODULE_NOT_ENABLED | Reason.MODULE_NOT_GRANTED:
-            fix = _module(rules, reason, decision, question)
-        case Reason.PLAN_FEATURE_MISSING:
-            fix = _plan(rules, decision, question)
-        case Reason.DENIED_BY_RULE:
-            line = decision.rule.line if decision.rule else 0
-            fix = Remedy(message=f"A rule denies this (policy.csv line {line}); only a change of the policy lifts it.")
-        case Reason.CHILD_WORKSPACES_NOT_ALLOWED:
-            fix = Remedy(
-                message="Switch the feature child_workspaces on.",
-                method="WorkspaceService/UpdateWorkspace",
-                place=at,
-                ask=("workspace", "update", at),
-            )
+def states_to_come(at: Place) -> tuple[State, ...]:
+    """Return the states that a place gets into as the flags that stop it are lifted, inactive ones first."""
+    is_suspended = any(place.is_suspended for place in at.chain)
+    match at.state:
+        case State.INACTIVE:
+            return (State.SUSPENDED, State.ACTIVE) if is_suspended else (State.ACTIVE,)
+        case State.SUSPENDED:
+            return (State.ACTIVE,)
         case _:
-            fix = _membership(rules, reason, question)
-    return fix
+            return ()
 
 
-def helpers(facts: Facts, rules: Ruleset, now: float, *, found: Remedy, asker: str) -> list[str]:
-    """Return up to ten users who may do it, if the asker may list the members of the place; else none."""
-    if found.ask is None or found.place is None:
-        return []
-    resource, action, place = found.ask
-    may_list = decide(facts, rules, now, subject=asker, place=found.place.key, resource="member", action="view")
-    if not may_list.allowed:
-        return []
-    able, _ = subjects(facts, rules, now, place=place.key, resource=resource, action=action, limit=MOST_USERS)
-    return able
-
-
-def smallest_role(rules: Ruleset, question: Question) -> Role | None:
-    """Return the lowest-ranked assignable role that, held in the place, would allow the question in an active place."""
-    for role in sorted(rules.catalog.roles.values(), key=lambda role: (role.rank, role.name)):
-        if role.assignable and question.at.key[0] in role.places:
-            nodes = rules.given(role.name, (), 0)
-            if any(row.allows for row in matching(question, nodes, State.ACTIVE)):
-                return role
-    return None
-
-
-def _state(reason: Reason, place: Place) -> Remedy:
-    if reason is Reason.WORKSPACE_INACTIVE:
+def state_remedy(at: Place, wanted: State = State.ACTIVE) -> Remedy:
+    """Return the first step towards a state to come: what lifts the flag of the nearest place that stops it."""
+    place = at.blocked_by or at
+    name = terms.place(place.key)
+    others = [text for text in _stopping(at, wanted) if text != _stopped(place, at.state)]
+    more = f" This alone is not enough: {', '.join(others)}." if others else ""
+    if at.state is State.INACTIVE:
         return Remedy(
-            message=f"Activate {terms.place(place.key)}.",
+            message=f"Activate {name}, for everybody there and below it.{more}",
             method="WorkspaceStateService/ActivateWorkspace",
             place=place,
-            ask=("workspace", "activate", place),
+            asks=(("workspace", "activate", place),),
         )
-    organization = place.key[0] == "organization"
+    is_organization = place.key[0] == "organization"
     return Remedy(
-        message=f"Reinstate {terms.place(place.key)}; that is asked of the place above it.",
+        message=f"Reinstate {name}, for everybody there and below it (requires permission in its parent).{more}",
         method="OrganizationService/ReinstateOrganization"
-        if organization
+        if is_organization
         else "WorkspaceStateService/ReinstateWorkspace",
         place=place,
-        ask=("child", "reinstate", place.chain[1]),
+        asks=(("child", "reinstate", place.parent or place),),
     )
 
 
-def _plan(rules: Ruleset, decision: Decision, question: Question) -> Remedy:
-    feature = question.action.feature
-    plans = ", ".join(plan.name for plan in rules.catalog.plans.values() if feature in plan.features)
-    return Remedy(
-        message=f"Change to a plan with the feature {feature}: {plans}.",
-        method="SettingsService/SetSubscription",
-        place=decision.blocked_by or question.at,
-        ask=("subscription", "set", question.at.chain[-1]),
-    )
+def _stopping(at: Place, wanted: State) -> list[str]:
+    """Return every flag that keeps a place from the state, the nearest first."""
+    inactive = [_stopped(place, State.INACTIVE) for place in at.chain if not place.is_active]
+    suspended = [_stopped(place, State.SUSPENDED) for place in at.chain if place.is_suspended]
+    return inactive + (suspended if wanted is State.ACTIVE else [])
 
 
-def _module(rules: Ruleset, reason: Reason, decision: Decision, question: Question) -> Remedy:
-    required, at = question.required_module, question.at
-    module = question.action.module
-    if reason is Reason.MODULE_NOT_ENABLED:
-        module = required if required and has_module(at, module) else module
-        place = decision.blocked_by or at
-        if module not in rules.catalog.modules:
-            return Remedy(message=f"This policy has no module {shown(module)}.", module=module)
-        return Remedy(
-            message=f"Enable the module {module} in {terms.place(place.key)}.",
-            method="SettingsService/SetModules",
-            place=place,
-            module=module,
-            ask=("module", "set", place),
-        )
-    module = required if required and module == terms.CORE else module
+def _stopped(place: Place, state: State) -> str:
+    return f"{terms.place(place.key)} is {state.name.lower()}"
+
+
+def module_remedy(rules: Ruleset, question: Question) -> Remedy:
+    """Return what gives the place a module that it lacks: first its plan, then the highest place, must have it."""
+    lacking = [name for name in question.modules if name and not _has(rules, question.at, name)]
+    module = lacking[0]
+    if module not in rules.catalog.modules:
+        return Remedy(message=f"This policy has no module {shown(module)}.", module=module)
+    places = [each for each in question.at.chain if each.own_modules is not None and module not in each.own_modules]
+    place = places[-1]
+    name = terms.place(place.key)
+    if not _plan_includes(rules, place, module):
+        plans = [plan.name for plan in rules.catalog.plans.values() if plan.modules is None or module in plan.modules]
+        return _plan(place, plans, f"the module {module}", f" Then enable the module in {name}.", module)
     return Remedy(
-        message=f"Add the module {module} to the membership the role comes from.",
-        method="MembershipService/UpdateMember",
-        place=at,
+        message=f"Enable the module {module} in {name}, for everybody there and below it.",
+        method="SettingsService/SetModules",
+        place=place,
         module=module,
-        ask=("member", "update", at),
+        asks=(("module", "set", place),),
     )
 
 
-def _membership(rules: Ruleset, reason: Reason, question: Question) -> Remedy:
-    at = question.at
-    if at.key[0] == "platform":
-        return Remedy(message="Roles at the platform are granted with the command: wsauthz platform grant.", place=at)
-    role = smallest_role(rules, question)
-    name = role.name if role else ""
-    ask = ("member", "update", at)
-    method = "MembershipService/UpdateMember"
-    if reason is Reason.MEMBERSHIP_INACTIVE:
-        message = "Reactivate the membership."
-    elif reason is Reason.MEMBERSHIP_EXPIRED:
-        message, method, ask = "Add the member again.", "MembershipService/AddMember", ("member", "add", at)
-    elif role is None:
-        return Remedy(message="No role that could be given here allows this.", place=at)
-    elif reason is Reason.NOT_A_MEMBER:
-        message, method, ask = f"Add the user as {name}.", "MembershipService/AddMember", ("member", "add", at)
-    else:
-        message = f"Give the user the role {name}."
-    return Remedy(message=message, method=method, place=at, role=name, ask=ask)
+def plan_remedy(rules: Ruleset, question: Question) -> Remedy:
+    """Return which plans have the feature that the place's plan lacks."""
+    feature = question.action.feature
+    plans = [plan.name for plan in rules.catalog.plans.values() if feature in plan.features]
+    return _plan(question.at, plans, f"the feature {feature}")
+
+
+def children_remedy(at: Place) -> Remedy:
+    """Return what allows child workspaces again."""
+    return Remedy(
+        message="Switch the feature child_workspaces on, for everybody there (requires permission in its parent, too).",
+        method="WorkspaceService/UpdateWorkspace",
+        place=at,
+        asks=(("workspace", "update", at), ("child", "set_features", at.parent or at)),
+    )
+
+
+def _has(rules: Ruleset, at: Place, module: str) -> bool:
+    return module == CORE or (module in rules.catalog.modules and has_module(at, module))
+
+
+def _plan_includes(rules: Ruleset, at: Place, module: str) -> bool:
+    plan = rules.catalog.plans.get(at.subscription[0]) if at.subscription else None
+    return plan is None or plan.modules is None or module in plan.modules
+
+
+def _plan(at: Place, plans: list[str], what: str, then: str = "", module: str = "") -> Remedy:
+    """Return a change of the nearest subscription, or the first one of the place."""
+    place = next((each for each in at.chain if each.own_subscription), at)
+    if not plans:
+        return Remedy(message=f"No plan of this policy has {what}.")
+    if place.key[0] != "workspace":
+        return Remedy(message=f"Only workspaces have plans, and so {what}.")
+    name = terms.place(place.key)
+    return Remedy(
+        message=f"Change {name}, for everybody there and below it, to a plan with {what}: {', '.join(plans)}.{then}",
+        method="SettingsService/SetSubscription",
+        place=place,
+        module=module,
+        plan=plans[0],
+        asks=(("subscription", "set", place.chain[-1]),),
+    )

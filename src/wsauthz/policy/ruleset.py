@@ -102,7 +102,7 @@ class Cell:
 class Action:
     """One action on one type of resource: what it needs besides a rule, and the rules about it."""
 
-    __slots__ = ("cells", "feature", "is_gated", "is_particular", "module", "name", "type")
+    __slots__ = ("cells", "feature", "is_gated", "is_particular", "module", "name", "objects", "type")
 
     def __init__(self, kind: ResourceType, name: str) -> None:
         self.type = kind
@@ -114,6 +114,8 @@ class Action:
         """Whether anything but a rule, a module and a state could stand in its way."""
         self.is_particular = False
         """Whether there are rules about one object or one place: elsewhere the answer may be another."""
+        self.objects: set[str] = set()
+        """The ids of the objects that there are rules about."""
         self.cells: Mapping[State, Cell] = {state: Cell() for state in STATES[terms.ANY_STATE]}
         """State of the place -> the rules that hold in it; no state is left out."""
 
@@ -121,6 +123,8 @@ class Action:
         """Take one more rule; only while the ruleset is made."""
         if row.place is not None or row.object_id is not None:
             self.is_particular = True
+        if row.object_id is not None:
+            self.objects.add(row.object_id)
         for state in row.rule.states:
             self.cells[state].add(row)
 

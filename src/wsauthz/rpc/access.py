@@ -13,7 +13,7 @@ from wsauthz.policy.access import Access, OwnMembership, access
 from wsauthz.policy.decision import SUBSCRIPTION_EXPIRED
 from wsauthz.policy.guards import RouteDecision, check_route
 from wsauthz.policy.place import Place
-from wsauthz.policy.remedy import remedy
+from wsauthz.policy.remedies import remedy
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.authorization import check_module, check_resource, place_of
 from wsauthz.rpc.decisions import DecisionIds, denial, held_role, remedy_message, timestamp
@@ -60,10 +60,11 @@ class AccessQueries:
         )
         decision = found.decision
         self.metrics.decisions["" if decision.allowed else decision.reasons[0]] += 1
+        denied, of_remedy = self._route_denial(found, request)
         return pb.CheckRouteResponse(
             decision=pb.DECISION_ALLOW if decision.allowed else pb.DECISION_DENY,
-            denial=self._route_denial(found, request),
-            warnings=[*decision.warnings, *warnings],
+            denial=denied,
+            warnings=[*decision.warnings, *warnings, *of_remedy],
             revision=replica.token,
             policy_version=replica.policy.bundle.version,
             decision_id=self.ids.next(),
@@ -151,17 +152,18 @@ class AccessQueries:
             policy_version=replica.policy.bundle.version,
         )
 
-    def _route_denial(self, route: RouteDecision, request: pb.CheckRouteRequest) -> pb.Denial | None:
+    def _route_denial(
+        self, route: RouteDecision, request: pb.CheckRouteRequest
+    ) -> tuple[pb.Denial | None, tuple[str, ...]]:
+        """Return the denial, if it is one, and what its remedy warns of."""
         if route.answer is None:
-            return None
-        fix = remedy(
-            self.replica.rules,
-            route.decision,
-            resource="workspace",
-            action=route.action,
-            required_module=request.required_module,
-        )
-        return denial(route.decision, route.answer, remedy_message(fix), route.guard, request.workspace_id)
+            return None, ()
+        replica, decision = self.replica, route.decision
+        asked = {"subject": request.subject, "resource": "workspace", "action": route.action}
+        facts, rules, now, module = replica.facts, replica.rules, replica.now(), request.required_module
+        fix = remedy(facts, rules, now, decision, **asked, required_module=module)
+        message = denial(decision, route.answer, remedy_message(fix), route.guard, request.workspace_id)
+        return message, (fix.warning,) if fix.warning else ()
 
 
 def access_message(found: Access, place: Place) -> pb.GetAccessResponse:

@@ -12,20 +12,21 @@ from wsauthz.policy.decision import Decision, decide
 from wsauthz.policy.explain import matched, steps
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.question import Question, is_unknown
-from wsauthz.policy.remedy import helpers, remedy
+from wsauthz.policy.remedies import remedy
 from wsauthz.policy.ruleset import Ruleset
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc.decisions import (
     Answers,
     DecisionIds,
-    Denials,
     Remembered,
     remedy_message,
     step,
     timestamp,
     trace,
 )
+from wsauthz.rpc.denials import Denials
 from wsauthz.rpc.running import on_loop
+from wsauthz.tenancy.helpers import helpers
 from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1 import authorization_pb2 as pb
 
@@ -113,9 +114,11 @@ class AuthorizationService:
         if decision.valid_until is not None:
             response.valid_until.CopyFrom(timestamp(decision.valid_until))
         if not decision.allowed:
-            question = {"resource": request.resource, "action": request.action}
-            module = request.required_module
-            self.denials.write(response.denial, bundle.rules, decision, **question, required_module=module)
+            facts, now = self.replica.facts, self.replica.now()
+            asked = {"subject": request.subject, "resource": request.resource, "action": request.action}
+            asked["required_module"] = request.required_module
+            if warning := self.denials.write(response.denial, facts, bundle.rules, now, decision, **asked):
+                response.warnings.append(warning)
         return response
 
     @on_loop
@@ -147,15 +150,11 @@ class AuthorizationService:
     def _who_can_fix(
         self, request: pb.CheckRequest, decision: Decision, response: pb.CheckResponse, asker: str
     ) -> None:
-        replica = self.replica
-        fix = remedy(
-            replica.rules,
-            decision,
-            resource=request.resource,
-            action=request.action,
-            required_module=request.required_module,
-        )
-        users = helpers(replica.facts, replica.rules, replica.now(), found=fix, asker=asker or request.subject)
+        facts, rules, now = self.replica.facts, self.replica.rules, self.replica.now()
+        asked = {"subject": request.subject, "resource": request.resource, "action": request.action}
+        fix = remedy(facts, rules, now, decision, **asked, required_module=request.required_module)
+        asker = asker or request.subject
+        users = helpers(facts, rules, now, found=fix, subject=request.subject, asker=asker)
         response.denial.remedy.CopyFrom(remedy_message(fix, users))
 
 

@@ -12,16 +12,14 @@ from wsauthz.model.places import PlaceKey
 from wsauthz.policy.access import Held
 from wsauthz.policy.bundle import Bundle
 from wsauthz.policy.catalog import Answer
-from wsauthz.policy.decision import OF_THE_SUBJECT, Decision
+from wsauthz.policy.decision import Decision
 from wsauthz.policy.explain import Step
 from wsauthz.policy.facts import Facts
-from wsauthz.policy.question import is_unknown
-from wsauthz.policy.remedy import Remedy, remedy
-from wsauthz.policy.ruleset import Compiled, Ruleset
+from wsauthz.policy.remedy import Remedy
+from wsauthz.policy.ruleset import Compiled
 from wsauthz.v1 import authorization_pb2 as pb
 from wsauthz.v1 import places_pb2
 
-_MOST_DENIALS: Final = 10_000
 _MOST_REMEMBERED: Final = 4_096
 _LAST_SECOND: Final = 253_402_300_799
 """Of the year 9999; a Timestamp holds no later one."""
@@ -90,56 +88,6 @@ class Answers:
         return self._answers
 
 
-class Denials:
-    """Denials as messages, made once for each kind: most of a denial's cost is finding out what would fix it.
-
-    What is wrong with a subject is said in the same words everywhere, with the id of the place filled in; what is wrong
-    with a place is remembered for each place. Nothing is kept that names what a caller invented.
-    """
-
-    def __init__(self) -> None:
-        self._rules: Ruleset | None = None
-        self._made: dict[tuple[object, ...], pb.Denial] = {}
-
-    def write(
-        self, to: pb.Denial, rules: Ruleset, decision: Decision, *, resource: str, action: str, required_module: str
-    ) -> None:
-        """Fill in the message of a denial."""
-        at, (asked, object_id) = decision.place, rules.action(resource, action)
-
-        def make() -> pb.Denial:
-            fix = remedy(rules, decision, resource=resource, action=action, required_module=required_module)
-            return denial(decision, rules.catalog.answer(decision.reasons[0]), remedy_message(fix))
-
-        if is_unknown(rules, required_module) or (asked.is_particular and object_id):
-            to.CopyFrom(make())
-            return
-        if rules is not self._rules or len(self._made) >= _MOST_DENIALS:
-            self._rules, self._made = rules, {}
-        is_shared = at is not None and decision.reasons[0] in OF_THE_SUBJECT and not asked.is_particular
-        about = at.key[0] if is_shared and at is not None else _about(decision)
-        key = (decision.reasons, asked, required_module, about)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = make()
-        to.CopyFrom(made)
-        if is_shared and at is not None:
-            name_place(to.remedy.place, at.key)
-            if to.redirect_to:
-                to.redirect_to = _redirect(rules.catalog.answer(decision.reasons[0]).redirect, at.key[1])
-
-
-def _about(decision: Decision) -> tuple[object, ...]:
-    """Return what a denial depends on that is not shared with other places."""
-    at, rule, blocked_by = decision.place, decision.rule, decision.blocked_by
-    return (
-        at.key if at else None,
-        at.modules if at else None,  # the remedy names the module that is missing
-        blocked_by.key if blocked_by else None,
-        rule.line if rule else 0,
-    )
-
-
 def denial(decision: Decision, answer: Answer, fix: pb.Remedy, guard: str = "", workspace_id: str = "") -> pb.Denial:
     """Return a denial with the answer a frontend gives; ``workspace_id`` is what a route named, known or not."""
     at = decision.place
@@ -148,14 +96,14 @@ def denial(decision: Decision, answer: Answer, fix: pb.Remedy, guard: str = "", 
         reasons=decision.reasons,
         message=answer.message,
         http_status=answer.status,
-        redirect_to=_redirect(answer.redirect, at.key[1] if at else workspace_id),
+        redirect_to=redirect(answer.redirect, at.key[1] if at else workspace_id),
         guard=guard,
         blocked_by=place(decision.blocked_by.key) if decision.blocked_by else None,
         remedy=fix,
     )
 
 
-def _redirect(template: str, identifier: str) -> str:
+def redirect(template: str, identifier: str) -> str:
     """Return the path with the id in it; the root if there is none: ``//`` would lead to another host."""
     if "{id}" in template and not is_id(identifier):
         return "/"
@@ -170,6 +118,9 @@ def remedy_message(fix: Remedy, user_ids: Iterable[str] = ()) -> pb.Remedy:
         place=place(fix.place.key) if fix.place else None,
         role=fix.role,
         module=fix.module,
+        permission=fix.permission,
+        plan=fix.plan,
+        fields=fix.fields,
         user_ids=user_ids,
     )
 

@@ -1,11 +1,14 @@
 """What a change of a membership means: whether it says less than before, or more, or ends being an owner."""
 
 from datetime import datetime
+from typing import Any
 
 from wsauthz.model.memberships import Membership
 from wsauthz.policy import terms
+from wsauthz.policy.facts import Facts
+from wsauthz.policy.place import Place
 from wsauthz.policy.ruleset import Ruleset
-from wsauthz.tenancy import ceiling
+from wsauthz.tenancy import ceiling, visibility
 
 
 class Difference:
@@ -65,6 +68,24 @@ class Difference:
     def _is_owner(self, role: str) -> bool:
         found = self._rules.catalog.roles.get(role)
         return found is not None and found.owner_like
+
+
+def check_change(facts: Facts, rules: Ruleset, now: float, difference: Difference, *, actor: str, at: Place) -> None:
+    """Return if the actor may change the membership so, as far as the ceiling goes. ``now``: Unix seconds.
+
+    Raises:
+        RoleCeiling: the member is above the actor, or would get more than the actor holds. UserNotFound: the member
+        would get more, and is nobody whom the application has mirrored.
+
+    """
+    old, new, added = difference.old, difference.new, difference.permissions_given
+    ceiling.check_touch(facts, rules, now, actor=actor, at=at, user=old.user_id, role=old.role)
+    if difference.is_more or difference.raises_role or added:
+        permissions = new.permissions if difference.is_more else added
+        given: dict[str, Any] = {"role": new.role, "permissions": permissions, "modules": new.modules}
+        until = ceiling.until(new.expires_at)
+        ceiling.check_grant(facts, rules, now, giver=actor, at=at, **given, until=until)
+        visibility.check_known(facts, new.user_id)
 
 
 def _narrower(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> bool:

@@ -27,7 +27,7 @@ from wsauthz.policy.place import Place
 from wsauthz.store import memberships as membership_rows
 from wsauthz.store import users as user_rows
 from wsauthz.tenancy import aftermath, ceiling, membership_terms, owners, places, visibility
-from wsauthz.tenancy.difference import Difference
+from wsauthz.tenancy.difference import Difference, check_change
 from wsauthz.tenancy.enrolment import change, close, enrol, sync_organization
 from wsauthz.tenancy.transaction import Transaction
 
@@ -109,7 +109,7 @@ def update(tx: Transaction, *, place: PlaceKey, user_id: str, values: Mapping[st
         owners.let_go(tx, at, user_id, old.role)
     elif difference.is_less:
         owners.check_protected(tx, at, user_id)
-    _check_ceiling(tx, at, difference)
+    check_change(tx.facts, tx.rules, tx.now.timestamp(), difference, actor=tx.actor, at=at)
     new = change(tx, old, checked)
     if difference.may_end_rights:
         aftermath.revoke_unsendable(tx, user_id, [place])
@@ -204,17 +204,6 @@ def _holds_more(tx: Transaction, place: PlaceKey, user: str) -> bool:
         if tx.rules.given(grant.role, grant.permissions, distance):
             return True
     return not tx.facts.owned.get(user, set()).isdisjoint(at.chain)
-
-
-def _check_ceiling(tx: Transaction, at: Place, difference: Difference) -> None:
-    _check_touch(tx, at, difference.old)
-    new, added = difference.new, difference.permissions_given
-    if difference.is_more or difference.raises_role or added:
-        permissions = new.permissions if difference.is_more else added
-        given: dict[str, Any] = {"role": new.role, "permissions": permissions, "modules": new.modules}
-        until = ceiling.until(new.expires_at)
-        ceiling.check_grant(tx.facts, tx.rules, tx.now.timestamp(), giver=tx.actor, at=at, **given, until=until)
-        visibility.check_known(tx.facts, new.user_id)
 
 
 def _check_touch(tx: Transaction, at: Place, member: Membership) -> None:

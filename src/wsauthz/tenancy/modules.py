@@ -7,8 +7,11 @@ from typing import Any
 from wsauthz.model.errors import InvalidArgument, ModuleNotInParent, ModuleNotInPlan, RoleCeiling, UnknownModule
 from wsauthz.model.spelling import meant
 from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.decision import decide
+from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
 from wsauthz.policy.question import has_module, held
+from wsauthz.policy.ruleset import Ruleset
 from wsauthz.tenancy import ceiling
 from wsauthz.tenancy.transaction import Transaction
 
@@ -84,16 +87,27 @@ def check_added(tx: Transaction, above: Place | None, modules: Iterable[str]) ->
         RoleCeiling: the actor holds something above, but not in one of the modules.
 
     """
-    if above is None or above.key[0] != "workspace":
-        return
-    if not held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, above, None):
-        return
-    rights = (("module", "set"), ("workspace", "create_child"))
-    able = [right for right in rights if tx.ask(*right, above.key).allowed]
     for module in modules:
-        counts = held(tx.facts, tx.rules, tx.now.timestamp(), tx.actor, above, module)
-        if not counts or any(not tx.ask(*right, above.key, required_module=module).allowed for right in able):
+        if not may_add(tx.facts, tx.rules, tx.now.timestamp(), actor=tx.actor, above=above, module=module):
             raise RoleCeiling(f"Your rights in the workspace above do not include the module {module!r}")
+
+
+def may_add(facts: Facts, rules: Ruleset, now: float, *, actor: str, above: Place | None, module: str) -> bool:
+    """Tell whether somebody may give a workspace the module as far as the place above is concerned.
+
+    ``now`` is in Unix seconds.
+    """
+    if above is None or above.key[0] != "workspace" or not held(facts, rules, now, actor, above, None):
+        return True
+
+    def allowed(right: tuple[str, str], required_module: str = "") -> bool:
+        asked: dict[str, Any] = {"resource": right[0], "action": right[1], "required_module": required_module}
+        return decide(facts, rules, now, subject=actor, place=above.key, **asked).allowed
+
+    rights = (("module", "set"), ("workspace", "create_child"))
+    return bool(held(facts, rules, now, actor, above, module)) and all(
+        allowed(right, module) for right in rights if allowed(right)
+    )
 
 
 def _plan_limits(catalog: Catalog, at: Place | None) -> tuple[str, ...] | None:

@@ -135,7 +135,9 @@ class CheckResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Warnings that change no decision: SUBSCRIPTION_EXPIRED, UNKNOWN_MODULE."""
+        """Warnings that change no decision: SUBSCRIPTION_EXPIRED, UNKNOWN_MODULE; of a denial also UNKNOWN_USER (the application has
+        not mirrored the subject, who can be given nothing before) and ROLE_UNKNOWN (the bundle lacks the role of a membership).
+        """
 
     @_builtins.property
     def valid_until(self) -> _timestamp_pb2.Timestamp:
@@ -224,7 +226,7 @@ Global___Denial: _TypeAlias = Denial  # noqa: Y015
 
 @_typing.final
 class Remedy(_message.Message):
-    """What would fix a denial."""
+    """What would fix a denial: the least that does. Who may do more afterwards than before is said in `message`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -234,21 +236,34 @@ class Remedy(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     MODULE_FIELD_NUMBER: _builtins.int
     USER_IDS_FIELD_NUMBER: _builtins.int
+    PERMISSION_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
     message: _builtins.str
-    """One sentence for people."""
+    """For people. Where several things are needed, it says what comes then; ask again after each."""
     method: _builtins.str
     """The RPC that would do it, such as "MembershipService/UpdateMember"; empty: none of this API."""
     role: _builtins.str
-    """The smallest role that would do, where a role would."""
+    """The role to give: the smallest that would do. Empty: the role stays as it is, or no role is concerned."""
     module: _builtins.str
-    """The module concerned, where one is."""
+    """The module to enable in the place or to add to the membership; for AddMember the only one in its module list, empty:
+    no list.
+    """
+    permission: _builtins.str
+    """The explicit permission to give, where no role would do."""
+    plan: _builtins.str
+    """The plan to change to; for SetSubscription."""
     @_builtins.property
     def place(self) -> _places_pb2.Place:
         """Where it would be done."""
 
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who may do it: at most 10 user ids, only on request and only if the asker may list the place's members."""
+        """Who can do it: at most 10 user ids, only on request and only if the asker may list the place's members."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What UpdateMember changes, as its `update_mask` names it."""
 
     def __init__(
         self,
@@ -259,10 +274,13 @@ class Remedy(_message.Message):
         role: _builtins.str = ...,
         module: _builtins.str = ...,
         user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        permission: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "method", b"method", "module", b"module", "place", b"place", "role", b"role", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "message", b"message", "method", b"method", "module", b"module", "permission", b"permission", "place", b"place", "plan", b"plan", "role", b"role", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
