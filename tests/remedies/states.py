@@ -10,13 +10,15 @@ from random import Random
 from typing import Any, Final
 
 from tests.oracle import bundles, worlds
-from tests.oracle.plain_state import PlaceKey, Question, State, read_policy
+from tests.oracle.plain_state import PlaceKey, State, read_policy
+from tests.oracle.plain_state import Question as Asked
 from tests.rpc.filling import fill, state_of
 from tests.tenancy.world import World
 from wsauthz.model.memberships import Membership
 from wsauthz.policy.bundle import Bundle, BundleRefused, build_bundle
 from wsauthz.policy.current import CurrentPolicy
-from wsauthz.policy.decision import Decision, decide
+from wsauthz.policy.decision import Decision, allowing, decide
+from wsauthz.policy.question import Question
 from wsauthz.policy.terms import CORE
 from wsauthz.store import changes
 from wsauthz.store import memberships as membership_rows
@@ -129,7 +131,7 @@ class Stage:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def decide(self, question: Question) -> Decision:
+    def decide(self, question: Asked) -> Decision:
         """Answer now."""
         replica = self.world.replica
         asked: dict[str, Any] = question._asdict()
@@ -138,17 +140,17 @@ class Stage:
     def allowed(self) -> set[tuple[str, Any, str, str]]:
         """Return every question about a type that is allowed: who, where, type and action."""
         facts, now = self.world.replica.facts, self.world.replica.now()
-        users = {*facts.users, *facts.grants, *facts.owned} - {BOSS}
+        users = {*facts.users, *facts.grants, *facts.owned} - {BOSS} - facts.deactivated
+        actions = [(kind, name, found) for kind, named in self.rules.actions.items() for name, found in named.items()]
         return {
-            (user, place, kind, action)
+            (user, at.key, kind, name)
             for user in users
-            for place in facts.places
-            for kind, actions in self.rules.actions.items()
-            for action in actions
-            if decide(facts, self.rules, now, subject=user, place=place, resource=kind, action=action).allowed
+            for at in facts.places.values()
+            for kind, name, found in actions
+            if allowing(facts, self.rules, now, Question(user, at, found, "", "")) is not None
         }
 
-    def random_allowed(self, tries: int = 60) -> Question | None:
+    def random_allowed(self, tries: int = 60) -> Asked | None:
         """Return a question that is allowed now, and by something that can be taken away; None: none was found."""
         for _ in range(tries):
             question = worlds.random_question(self.chance, self.drawn)
@@ -161,7 +163,7 @@ class Stage:
 
     # --- taking away --------------------------------------------------------------------------------------------------
 
-    def take(self, question: Question) -> str:
+    def take(self, question: Asked) -> str:
         """Take things away until the question is denied; return the kind of the last one, empty if nothing does it.
 
         Before each the state is one in which the question is allowed.
@@ -175,7 +177,7 @@ class Stage:
                 return kind
         return ""
 
-    def _takings(self, question: Question) -> Sequence[tuple[str, Taking]]:
+    def _takings(self, question: Asked) -> Sequence[tuple[str, Taking]]:
         facts = self.world.replica.facts
         at = facts.places[question.place]  # type: ignore[index]  # it is one of the places
         found: list[tuple[str, Taking]] = []
@@ -189,7 +191,7 @@ class Stage:
         self.chance.shuffle(found)
         return found
 
-    def _from_membership(self, question: Question, place: PlaceKey) -> Iterator[tuple[str, Taking]]:
+    def _from_membership(self, question: Asked, place: PlaceKey) -> Iterator[tuple[str, Taking]]:
         user = question.subject
         modules = {question.resource.partition(":")[0] if ":" in question.resource else CORE, question.required_module}
         roles = [*self.bundle.catalog.roles, "gone"]
@@ -200,7 +202,7 @@ class Stage:
         for module in modules - {CORE, ""}:
             yield "module", partial(_without_module, place=place, user=user, module=module)
 
-    def _from_workspace(self, question: Question, workspace: str) -> Iterator[tuple[str, Taking]]:
+    def _from_workspace(self, question: Asked, workspace: str) -> Iterator[tuple[str, Taking]]:
         yield "state", partial(workspace_states.suspend, workspace_id=workspace)
         yield "state", partial(workspace_states.deactivate, workspace_id=workspace)
         for module in self.bundle.catalog.modules:
