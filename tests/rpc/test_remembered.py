@@ -145,12 +145,12 @@ def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.Monkey
 
 
 def test_other_facts_another_bundle_and_another_revision_begin_anew() -> None:
-    answers, facts, bundle = Answers(), Facts(), object.__new__(Bundle)
-    under: list[tuple[Facts, Bundle, str]] = [
+    answers, facts, other, bundle = Answers(), Facts(), Facts(), object.__new__(Bundle)
+    under: list[tuple[Facts, Bundle, str]] = [  # each differs from the one before in one part
         (facts, bundle, "a.1"),
         (facts, bundle, "a.2"),
-        (Facts(), bundle, "a.2"),
-        (facts, object.__new__(Bundle), "a.2"),
+        (other, bundle, "a.2"),
+        (other, object.__new__(Bundle), "a.2"),
     ]
     for each in under:
         found = answers.under(*each)

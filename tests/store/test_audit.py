@@ -1,3 +1,6 @@
+import hashlib
+import hmac
+import json
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -161,6 +164,48 @@ def test_other_entries_in_place_of_the_last_ones_show_by_a_published_head(writte
         audit.append(connection, [replace(ENTRY, actor="mallory")] * 3, None)
     assert verify(written).problem == ""
     assert verify(written, published).problem == "entry 7 is not the one whose head was published"
+
+
+def forge(database: Database, number: int, actor: str) -> None:
+    """Change the actor of an entry and sign it again, as people can who read the key in the database."""
+    entries = t.audit_entries
+    with database.write() as connection:
+        secret = bytes.fromhex(connection.execute(select(t.revision.c.secret)).scalar_one())
+        rows = connection.execute(entries.select().order_by(entries.c.number)).mappings().all()
+        before, forged = rows[number - 2], {**rows[number - 1], "actor": actor}
+        mac = audit.mac_of(secret, before["mac"], forged)
+        connection.execute(entries.update().where(entries.c.number == number).values(actor=actor, mac=mac))
+
+
+def test_an_entry_that_was_forged_with_the_secret_breaks_what_follows(written: Database) -> None:
+    forge(written, 2, "mallory")
+    assert verify(written).problem == "entry 3 is not as it was written"
+
+
+def test_a_forged_entry_and_all_that_follows_signed_anew_show_by_a_published_head(written: Database) -> None:
+    published = head_of(written)
+    forge(written, 2, "mallory")
+    for number in range(3, 8):
+        forge(written, number, "bob")
+    cut(written, 7)
+    assert verify(written).problem == ""
+    assert verify(written, published).problem == "entry 7 is not the one whose head was published"
+
+
+@pytest.mark.parametrize("key_id", ["", "0123456789ab"])
+def test_the_mac_of_an_entry_is_the_same_in_every_version(key_id: str) -> None:
+    """Entries of earlier versions, and heads that were published, must verify for good."""
+    entry = {
+        **{name: getattr(ENTRY, name) for name in AuditEntry.__dataclass_fields__},
+        "number": 3,
+        "revision": 2,
+        "key_id": key_id,
+    }
+    signed = {name: value for name, value in entry.items() if value or name != "key_id"}
+    signed["created_at"] = samples.NOW.isoformat(timespec="microseconds")
+    text_of_both = json.dumps(["aa" * 32, signed], sort_keys=True)
+    mac = hmac.new(b"secret", text_of_both.encode(), hashlib.sha256).hexdigest()
+    assert audit.mac_of(b"secret", "aa" * 32, entry) == mac
 
 
 def test_a_published_head_stays_in_the_chain_that_goes_on(written: Database) -> None:

@@ -1,12 +1,13 @@
 import contextlib
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 from wsauthz.store import revisions
 from wsauthz.store import tables as t
 from wsauthz.store.database import Database
-from wsauthz.store.revisions import Revision
+from wsauthz.store.revisions import Mark, Revision
 
 WRITERS, EACH = 8, 25
 
@@ -169,3 +170,15 @@ def test_pruning_says_from_where_changes_are_kept(database: Database) -> None:
         assert revisions.prune_changes(connection, third + timedelta(days=1)) == 1
         revision, _ = revisions.advance(connection)
     assert (revision.value, revision.pruned) == (4, 2)
+
+
+def test_of_several_servers_that_notice_a_restore_one_renews_the_epoch(database: Database) -> None:
+    with database.read() as connection:
+        now = revisions.current(connection)
+    lost = replace(now, value=now.value + 1)
+    renewed = []
+    for _ in range(3):
+        with database.write() as connection:
+            renewed.append((revisions.renew_epoch(connection, lost, Mark()), revisions.current(connection).epoch))
+    assert [is_renewed for is_renewed, _ in renewed] == [True, False, False]
+    assert len({epoch for _, epoch in renewed} - {now.epoch}) == 1

@@ -12,8 +12,9 @@ def test_nobody_gives_a_role_above_their_own(dam: World) -> None:
     dam.user("eve")
     dam.add("ann", workspace, "bob", "viewer", permissions=["can-manage-users"])
     dam.add("ann", workspace, "cid", "viewer")
-    with pytest.raises(RoleCeiling):
+    with pytest.raises(RoleCeiling, match="The role 'admin' is above your own") as refused:
         dam.add("bob", workspace, "eve", "admin")
+    assert refused.value.latest is None  # no expiry would make it allowed
     with pytest.raises(RoleCeiling):
         dam.add("bob", workspace, "eve")  # the default role is above a viewer, too
     with pytest.raises(RoleCeiling):
