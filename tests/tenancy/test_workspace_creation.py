@@ -284,6 +284,44 @@ def test_who_creates_a_child_becomes_a_member_of_the_organization(dam: World) ->
     assert dam.member(roof, "bob") is not None
 
 
+def test_who_is_limited_in_an_organization_creates_workspaces_within_the_limit(oneglanse: World) -> None:
+    roof = oneglanse.organization("ann")
+    oneglanse.add("ann", roof, "bob", "member", modules=[])
+    assert oneglanse.workspace("bob", "A", organization_id=roof.id).modules == ()
+    with pytest.raises(RoleCeiling):
+        oneglanse.workspace("bob", "B", organization_id=roof.id, module_list=["analysis"])
+    oneglanse.add("ann", roof, "eve", "member")
+    assert oneglanse.workspace("eve", "C", organization_id=roof.id).modules == ("analysis",)
+
+
+def test_creating_a_workspace_lifts_no_limit_of_a_derived_membership(oneglanse: World) -> None:
+    roof = oneglanse.organization("ann")
+    studio = oneglanse.workspace("ann", organization_id=roof.id)
+    oneglanse.add("ann", studio, "bob", "member", modules=[])
+    held = oneglanse.member(roof, "bob")
+    assert held is not None
+    assert (held.modules, held.is_derived) == ((), True)
+    for name in ("A", "B"):  # a workspace of one's own is a way in without a limit
+        assert oneglanse.workspace("bob", name, organization_id=roof.id).modules == ()
+        held = oneglanse.member(roof, "bob")
+        assert held is not None
+        assert held.modules == ()
+    oneglanse.update("ann", studio, "bob", modules=None)
+    held = oneglanse.member(roof, "bob")
+    assert held is not None
+    assert held.modules == ()
+
+
+def test_creating_a_child_lifts_no_limit_of_a_derived_membership(dam: World) -> None:
+    roof = dam.organization("ann")
+    parent = dam.workspace("ann", organization_id=roof.id)
+    dam.add("ann", parent, "bob", "admin", modules=["dam"])
+    dam.child("bob", parent)
+    held = dam.member(roof, "bob")
+    assert held is not None
+    assert (held.modules, held.expires_at) == (("dam",), None)
+
+
 @pytest.mark.req("REQ-081")
 def test_branding_a_new_workspace_needs_the_plan_that_changing_it_needs(dam: World) -> None:
     dam.known("ann")

@@ -148,6 +148,16 @@ def keep_in_step(tx: Transaction, organization_id: str, derived: Sequence[Member
             aftermath.revoke_unsendable(tx, old.user_id, [old.place])
 
 
+def keep_modules(tx: Transaction, organization_id: str, user: str) -> None:
+    """Keep the module list of a derived membership for good, because its user is about to create a workspace there.
+
+    The creator's membership of that has no module list, so the list would be lifted by whoever is held to it.
+    """
+    present = membership_rows.find(tx.connection, ("organization", organization_id), user)
+    if present is not None and present.is_derived and present.modules is not None:
+        _change(tx, present, {"is_derived": False, "expires_at": None})
+
+
 def described(membership: Membership) -> Mapping[str, Any]:
     """Return what the audit says of a membership."""
     expires_at = membership.expires_at

@@ -49,31 +49,31 @@ def check_available(tx: Transaction, above: Place | None, plan_of: Place | None,
             raise ModuleNotInPlan(module)
 
 
-def for_child(tx: Transaction, parent: Place, modules: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return the modules of a new child: the given ones, or else all of the parent's that the actor may give it.
+def for_new(tx: Transaction, above: Place, action: str, modules: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the modules of a new workspace: the given ones, or else all of the place above that the actor may give it.
 
-    The role by which the actor may create a child counts in each of them, and does not expire: the child's owner keeps
-    them.
+    The role by which the actor may do the action, which creates it, counts in each of them, and does not expire: the
+    owner keeps them.
 
     Raises:
         UnknownModule, ModuleNotInParent, ModuleNotInPlan: one is not available.
-        RoleCeiling: the actor may not create a child with one of them, or only for some time.
+        RoleCeiling: the actor may not create a workspace with one of them, or only for some time.
 
     """
     catalog = tx.rules.catalog
 
     def may_give(module: str, moment: float | None = None) -> bool:
-        return tx.ask("workspace", "create_child", parent.key, required_module=module, moment=moment).allowed
+        return tx.ask("workspace", action, above.key, required_module=module, moment=moment).allowed
 
     if modules is None:
         return tuple(module for module in catalog.modules if may_give(module) and may_give(module, ceiling.NEVER))
     found = check_known(catalog, modules)
-    check_available(tx, parent, parent, found)
+    check_available(tx, above, above, found)
     for module in found:
         if not may_give(module):
-            raise RoleCeiling(f"Your right to create children does not include the module {module!r}")
+            raise RoleCeiling(f"Your right to create workspaces here does not include the module {module!r}")
         right: dict[str, Any] = {"may": partial(may_give, module), "right": f"right to the module {module!r}"}
-        ceiling.check_ownership(tx.facts, tx.now.timestamp(), giver=tx.actor, at=parent, **right)
+        ceiling.check_ownership(tx.facts, tx.now.timestamp(), giver=tx.actor, at=above, **right)
     return found
 
 

@@ -17,7 +17,7 @@ from wsauthz.store import changes
 from wsauthz.store import invite_codes as invite_code_rows
 from wsauthz.store import workspaces as workspace_rows
 from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, slugs, visibility
-from wsauthz.tenancy.enrolment import enrol
+from wsauthz.tenancy.enrolment import enrol, keep_modules
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace
 
@@ -55,22 +55,26 @@ def create(
 ) -> Created:
     """Create a root workspace with the actor as primary owner and first member.
 
-    ``module_list`` None: every module of the catalog. ``described`` are further texts of the workspace.
+    ``module_list`` None: every module of the catalog, in an organization of those that the actor holds there.
+    ``described`` are further texts of the workspace.
 
     Raises:
         NotOrgMember: the actor has no live membership of the organization, or there is no such organization.
         PlaceSuspended, PlaceInactive: the organization is so. Denied: a new organization is not the actor's to create,
-        or branding not its to customize. RoleCeiling: the actor's right to create it expires. InvalidArgument,
-        UnknownModule: a value is not what its field may hold. SlugTaken: an explicit slug is taken. LimitReached: the
-        actor owns as many workspaces as it may. UserNotFound: nobody has the actor's id.
+        or branding not its to customize. RoleCeiling: the actor's right to create it, or to a module, expires or does
+        not include the module. InvalidArgument, UnknownModule: a value is not what its field may hold. SlugTaken: an
+        explicit slug is taken. LimitReached: the actor owns as many workspaces as it may. UserNotFound: nobody has the
+        actor's id.
 
     """
     was_first = is_first_workspace(tx.facts, tx.actor)
     name = texts.workspace_text("name", name)
     organization = None
+    found = modules.check_known(tx.rules.catalog, tx.rules.catalog.modules if module_list is None else module_list)
     if organization_id:
-        _check_organization(tx, organization_id)
-        _check_lasting(tx, "create", ("organization", organization_id))
+        above = _find_organization(tx, organization_id)
+        _check_lasting(tx, "create", above.key)
+        found = modules.for_new(tx, above, "create", None if module_list is None else found)
     elif new_organization is not None:
         tx.require("organization", "create", PLATFORM)
         called, slug_of_it = new_organization.name or name, new_organization.slug
@@ -78,14 +82,13 @@ def create(
         organization_id = organization.id
     else:
         _check_lasting(tx, "create", PLATFORM)
-    catalog = tx.rules.catalog
     workspace = _found(
         tx,
         organization_id=organization_id or None,
         parent_workspace_id=None,
         name=name,
         slug=slug,
-        modules=tuple(catalog.modules) if module_list is None else modules.check_known(catalog, module_list),
+        modules=found,
         settings=settings,
         described=described,
     )
@@ -120,7 +123,7 @@ def create_child(
     places.check_open(parent)
     _check_room_below(tx, parent)
     _check_lasting(tx, "create_child", place)
-    found = modules.for_child(tx, parent, None if module_list is None else tuple(module_list))
+    found = modules.for_new(tx, parent, "create_child", None if module_list is None else tuple(module_list))
     return _found(
         tx,
         organization_id=places.organization_of(parent),
@@ -133,12 +136,13 @@ def create_child(
     )
 
 
-def _check_organization(tx: Transaction, organization_id: str) -> None:
-    """Refuse a foreign organization exactly as an unknown one (REQ-042)."""
+def _find_organization(tx: Transaction, organization_id: str) -> Place:
+    """Return the organization; a foreign one is refused exactly as an unknown one (REQ-042)."""
     at = tx.facts.places.get(("organization", organization_id))
     if at is None or at not in tx.facts.grants.get(tx.actor, {}):
         raise NotOrgMember
     places.check_open(at)
+    return at
 
 
 def _check_lasting(tx: Transaction, action: str, place: PlaceKey) -> None:
@@ -198,6 +202,8 @@ def _found(
     invite_code_rows.put(tx.connection, workspace.id, new_invite_code(), is_enabled=True, now=tx.now)
     tx.changed(changes.workspace(workspace))
     tx.audit("workspace", workspace.id, place, after=_described(workspace))
+    if organization_id is not None:
+        keep_modules(tx, organization_id, tx.actor)
     enrol(tx, place, tx.actor, role=catalog.creator_role)
     if branding != Branding():
         _check_branding(tx, workspace)

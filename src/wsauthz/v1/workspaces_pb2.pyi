@@ -286,7 +286,9 @@ class CreateWorkspaceRequest(_message.Message):
     def new_organization(self) -> Global___NewOrganization: ...
     @_builtins.property
     def modules(self) -> _places_pb2.ModuleList:
-        """Unset: every module of the catalog."""
+        """Unset: every module of the catalog, in an existing organization those in which the actor may create workspaces there.
+        Another one: ROLE_CEILING.
+        """
 
     @_builtins.property
     def settings(self) -> Global___WorkspaceSettings: ...
