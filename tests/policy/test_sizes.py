@@ -1,17 +1,21 @@
 """How large a bundle may be, and that reading it costs as much as it is long."""
 
+import gc
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
 from tests.serving import BUNDLES
-from wsauthz.policy import catalog_reader, rules_reader, sizes
-from wsauthz.policy.bundle import BundleRefused, build_bundle
+from wsauthz.policy import catalog_reader, current, rules_reader, sizes
+from wsauthz.policy.bundle import Bundle, BundleRefused, build_bundle
 from wsauthz.policy.catalog import Catalog
+from wsauthz.policy.current import CurrentPolicy
 from wsauthz.policy.scenarios import refuse_failing
 from wsauthz.rpc.methods import core_vocabulary
 
@@ -150,3 +154,34 @@ def test_a_catalog_costs_as_much_as_it_is_long() -> None:
         for size in (20, 80)
     ]
     assert costs[1] < 20 * costs[0]
+
+
+def test_no_garbage_is_collected_while_a_running_server_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection over a hundred thousand rows stops every decision for a quarter of a second."""
+    directory = tmp_path / "dam"
+    shutil.copytree(BUNDLES / "dam", directory)
+    policy = CurrentPolicy(directory, core_vocabulary())
+    files = {"catalog.toml": catalog(roles=30, types=100, actions=10), "policy.csv": rules(30)}
+    for name, text in files.items():
+        (directory / name).write_text(text)
+    (directory / "tests.yaml").write_text(
+        "- {name: one, expect: [{subject: ann, workspace: w, check: workspace view, reason: WORKSPACE_NOT_FOUND}]}\n"
+    )
+    collections: list[str] = []
+    compile_bundle = build_bundle
+
+    def watched(*arguments: Any) -> Bundle:
+        gc.callbacks.append(count)
+        try:
+            return compile_bundle(*arguments)
+        finally:
+            gc.callbacks.remove(count)
+
+    def count(phase: str, _: object) -> None:
+        collections.append(phase)
+
+    monkeypatch.setattr(current, "build_bundle", watched)
+    assert policy.read().changed
+    assert (collections, gc.isenabled()) == ([], True)
