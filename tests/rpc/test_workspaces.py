@@ -10,7 +10,7 @@ from tests.rpc.conftest import serving, sqlite_database
 from tests.rpc.tables import found, json_of
 from tests.rpc.tenants import OPERATOR, Tenants, modules
 from tests.serving import Refusal, refusal
-from wsauthz.v1 import memberships_pb2, organizations_pb2, places_pb2, workspace_states_pb2
+from wsauthz.v1 import memberships_pb2, organizations_pb2, places_pb2, settings_pb2, workspace_states_pb2
 from wsauthz.v1 import workspaces_pb2 as pb
 
 DENIED = grpc.StatusCode.PERMISSION_DENIED
@@ -534,6 +534,52 @@ def test_branding_needs_a_plan_with_it(dam: Tenants) -> None:
     branding = pb.WorkspaceSettings(branding=pb.Branding(logo="https://x/logo.png", primary_color="#00AAFF"))
     refused = updating(dam, owner, dam.workspace(owner).id, "settings.branding", settings=branding)
     assert (refused.code, refused.reason) == (DENIED, "PLAN_FEATURE_MISSING")
+    assert refused.metadata["field"] == "settings.branding"
+    assert refused.message.startswith("settings.branding: ")
+    created = creating(dam, owner, name="Branded", settings=branding)
+    assert (created.reason, created.metadata["field"]) == ("PLAN_FEATURE_MISSING", "settings.branding")
+
+
+@pytest.mark.req("REQ-081", "REQ-091")
+def test_a_mask_may_name_one_field_of_the_branding(dam: Tenants) -> None:
+    owner = dam.user()
+    workspace = dam.workspace(owner).id
+    plan = settings_pb2.SetSubscriptionRequest(workspace_id=workspace, plan="professional")
+    plan.status = settings_pb2.SUBSCRIPTION_STATUS_ACTIVE
+    dam.operator.settings.SetSubscription(plan)
+    both = pb.Branding(logo="https://x/logo.png", primary_color="#00AAFF")
+    update(dam, owner, workspace, "settings.branding", settings=pb.WorkspaceSettings(branding=both))
+    color = pb.WorkspaceSettings(branding=pb.Branding(primary_color="#112233", logo="unnamed"))
+    changed = update(dam, owner, workspace, "settings.branding.primary_color", settings=color).workspace
+    assert changed.settings.branding == pb.Branding(logo="https://x/logo.png", primary_color="#112233")
+    cleared = update(dam, owner, workspace, "settings.branding.logo").workspace.settings.branding
+    assert cleared == pb.Branding(primary_color="#112233")
+    wrong = pb.WorkspaceSettings(branding=pb.Branding(primary_color="blue"))
+    refused = updating(dam, owner, workspace, "settings.branding.primary_color", settings=wrong)
+    assert refused.fields == ("settings.branding.primary_color",)
+    member = dam.member(owner, workspace)
+    assert updating(dam, member, workspace, "settings.branding.logo").code == DENIED
+
+
+@pytest.mark.req("REQ-092")
+def test_a_mask_may_name_one_feature(dam: Tenants) -> None:
+    owner = dam.user()
+    workspace = dam.workspace(owner).id
+    update(dam, owner, workspace, "settings.features", settings=features(custom_fields=True, advanced_search=False))
+    given = features(custom_fields=False, unnamed=True)
+    updated = update(dam, owner, workspace, "settings.features.custom_fields", settings=given).workspace
+    assert dict(updated.settings.features) == {"custom_fields": False, "advanced_search": False}
+    paths = [f"settings.features.{name}" for name in ("custom_fields", "a.b")]
+    dotted = pb.WorkspaceSettings(features={"a.b": True})
+    updated = update(dam, owner, workspace, *paths, settings=dotted).workspace  # one that is named and not given goes
+    assert dict(updated.settings.features) == {"advanced_search": False, "a.b": True}
+    before = dam.revision
+    assert update(dam, owner, workspace, "settings.features.never_there").revision == before
+    for path in ("settings.features.", "settings.features.a b", "settings.features." + "x" * 65):
+        refused = updating(dam, owner, workspace, path)
+        assert (refused.code, refused.fields) == (INVALID, ("update_mask",))
+    refused = updating(dam, owner, workspace, "settings.featuresX")
+    assert (refused.code, refused.fields) == (INVALID, ("update_mask",))
 
 
 @pytest.mark.req("REQ-092")
@@ -552,11 +598,22 @@ def test_restricting_features_are_the_business_of_the_place_above(dam: Tenants) 
     parent = dam.workspace(owner).id
     child = dam.child(owner, parent).id
     refused = updating(dam, owner, parent, "settings.features", settings=features(child_workspaces=False))
-    assert refused.code == DENIED
+    assert (refused.code, refused.metadata["field"]) == (DENIED, "settings.features.child_workspaces")
+    assert refused.message.endswith("Only the place above may set it to false")
     update(dam, OPERATOR, parent, "settings.features", settings=features(child_workspaces=False))
     assert dam.reason(owner, parent, "workspace create_child") == "CHILD_WORKSPACES_NOT_ALLOWED"
-    for lifting in (features(child_workspaces=True), features()):
-        assert updating(dam, owner, parent, "settings.features", settings=lifting).code == DENIED
+    single = "settings.features.child_workspaces"
+    for lifting in (features(child_workspaces=True), features(), features(custom_fields=True)):
+        for path in ("settings.features", single):
+            refused = updating(dam, owner, parent, path, settings=lifting)
+            assert (refused.code, refused.metadata["field"]) == (DENIED, single)
+            assert refused.message.startswith(f"{single}: ")
+            assert "name single features in update_mask, such as settings.features.custom_fields" in refused.message
+    assert update(dam, owner, parent, single, settings=features(child_workspaces=False)).workspace.settings.features
+    added = update(
+        dam, owner, parent, "settings.features.custom_fields", settings=features(custom_fields=True)
+    ).workspace
+    assert dict(added.settings.features) == {"child_workspaces": False, "custom_fields": True}
     assert dam.reason(owner, parent, "workspace create_child") == "CHILD_WORKSPACES_NOT_ALLOWED"
     update(dam, owner, child, "settings.features", settings=features(child_workspaces=False))
     assert dam.reason(owner, child, "workspace create_child") == "CHILD_WORKSPACES_NOT_ALLOWED"

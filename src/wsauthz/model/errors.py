@@ -437,7 +437,6 @@ class RevisionUnknown(FailedPrecondition):
 
     def __init__(self) -> None:
         super().__init__("This revision is not one of this database")
-        self.field = "at_least_revision"
 
 
 class PermissionDenied(Refused):
@@ -447,9 +446,10 @@ class PermissionDenied(Refused):
 class Denied(PermissionDenied):
     """The engine's answer to the question the RPC asks; carries the decision's reason."""
 
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, reason: str, sentence: str, *, field: str = "") -> None:
+        super().__init__(f"{field}: {sentence}" if field else sentence)
         self.reason = reason
+        self.field = field
 
 
 class RoleCeiling(PermissionDenied):

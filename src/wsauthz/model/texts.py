@@ -188,6 +188,18 @@ def branding(value: Branding, *, field: str = "settings.branding") -> Branding:
     return Branding(logo=line(f"{field}.logo", value.logo, URL_MOST), primary_color=color)
 
 
+def feature(name: str, *, field: str) -> str:
+    """Return the name of a feature flag unchanged.
+
+    Raises:
+        InvalidArgument: it is not one.
+
+    """
+    if not _FEATURE.fullmatch(name):
+        raise InvalidArgument(field, "names of features must be 1 to 64 characters of [A-Za-z0-9_.-]")
+    return name
+
+
 def features(value: Mapping[str, bool], *, field: str = "settings.features") -> dict[str, bool]:
     """Return the feature flags, by name.
 
@@ -197,9 +209,7 @@ def features(value: Mapping[str, bool], *, field: str = "settings.features") -> 
     """
     if len(value) > _FEATURES_MOST:
         raise InvalidArgument(field, f"must be at most {_FEATURES_MOST} flags")
-    if not all(_FEATURE.fullmatch(name) for name in value):
-        raise InvalidArgument(field, "names must be 1 to 64 characters of [A-Za-z0-9_.-]")
-    return {name: value[name] for name in sorted(value)}
+    return {feature(name, field=field): value[name] for name in sorted(value)}
 
 
 def _is_rejected(character: str) -> bool:

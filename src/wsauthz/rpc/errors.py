@@ -49,6 +49,8 @@ def status(error: errors.Refused) -> status_pb2.Status:
     metadata = {"kind": kind} if kind else {}
     if isinstance(error, errors.RoleCeiling) and error.latest is not None:
         metadata["latest_expires_at"] = error.latest.isoformat().replace("+00:00", "Z")
+    if error.field and code is not grpc.StatusCode.INVALID_ARGUMENT:  # there it is in BadRequest
+        metadata["field"] = error.field
     if error.workspace_id:
         metadata["workspace_id"] = error.workspace_id
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)

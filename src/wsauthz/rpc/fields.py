@@ -98,8 +98,8 @@ def user_kind(request: Any) -> UserKind | None:
         raise InvalidArgument("kind", "must be human or service") from None
 
 
-def mask(request: Any, known: Collection[str]) -> list[str]:
-    """Return the paths of the update mask, each once.
+def mask(request: Any, known: Collection[str], *, maps: Collection[str] = ()) -> list[str]:
+    """Return the paths of the update mask, each once; of maps also ``<path>.<key>``.
 
     Raises:
         InvalidArgument: it names none, or one that cannot be changed.
@@ -109,7 +109,7 @@ def mask(request: Any, known: Collection[str]) -> list[str]:
     if not paths:
         raise InvalidArgument("update_mask", "must name a field")
     for path in paths:
-        if path not in known:
+        if path not in known and not any(path.startswith(f"{each}.") for each in maps):
             raise InvalidArgument("update_mask", f"{shown(path)} cannot be changed here")
     return paths
 

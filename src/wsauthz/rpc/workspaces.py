@@ -11,10 +11,10 @@ from wsauthz.rpc.pages import Pages, page_size
 from wsauthz.tenancy import workspace_creation, workspace_lists, workspace_slugs, workspaces
 from wsauthz.tenancy.transaction import Reading, Transaction
 from wsauthz.tenancy.workspace_creation import NewOrganization
-from wsauthz.tenancy.workspaces import BRANDING, FEATURES
+from wsauthz.tenancy.workspaces import BRANDING, BRANDING_FIELDS, FEATURES
 from wsauthz.v1 import workspaces_pb2 as pb
 
-_CHANGEABLE: Final = (*WORKSPACE_TEXTS, BRANDING, FEATURES)
+_CHANGEABLE: Final = (*WORKSPACE_TEXTS, BRANDING, *BRANDING_FIELDS, FEATURES)
 
 
 class WorkspaceService:
@@ -58,7 +58,8 @@ class WorkspaceService:
     def UpdateWorkspace(self, request: pb.UpdateWorkspaceRequest, tx: Transaction) -> pb.UpdateWorkspaceResponse:
         """Change what the mask names."""
         workspace_id = fields.identifier(request, "workspace_id")
-        values = {path: _wanted(request.workspace, path) for path in fields.mask(request, _CHANGEABLE)}
+        paths = fields.mask(request, _CHANGEABLE, maps=(FEATURES,))
+        values = {path: _wanted(request.workspace, path) for path in paths}
         workspace, is_stale = workspaces.update(tx, workspace_id=workspace_id, values=values)
         return pb.UpdateWorkspaceResponse(
             workspace=workspace_message(workspace, tx.rules.catalog), analysis_reset=is_stale
@@ -167,6 +168,11 @@ def _wanted(workspace: pb.Workspace, path: str) -> Any:
     """Return the value that a path of the mask names."""
     if path == BRANDING:
         return fields.branding(workspace.settings.branding)
+    if path in BRANDING_FIELDS:
+        return getattr(workspace.settings.branding, path.removeprefix(f"{BRANDING}."))
+    features = dict(workspace.settings.features)
     if path == FEATURES:
-        return dict(workspace.settings.features)
+        return features
+    if path.startswith(f"{FEATURES}."):
+        return features.get(path.removeprefix(f"{FEATURES}."))
     return getattr(workspace, path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wsauthz.model import texts
-from wsauthz.model.errors import LimitReached, NotOrgMember
+from wsauthz.model.errors import Denied, LimitReached, NotOrgMember
 from wsauthz.model.identifiers import new_id
 from wsauthz.model.invite_codes import new_invite_code
 from wsauthz.model.organizations import Organization
@@ -20,6 +20,7 @@ from wsauthz.tenancy import aftermath, ceiling, modules, organizations, places, 
 from wsauthz.tenancy.enrolment import enrol, keep_modules
 from wsauthz.tenancy.transaction import Transaction, refuse_unless_allowed
 from wsauthz.tenancy.workspace_lists import is_first_workspace
+from wsauthz.tenancy.workspaces import BRANDING
 
 _NO_SETTINGS: Final = WorkspaceSettings()
 
@@ -253,4 +254,7 @@ def _check_branding(tx: Transaction, workspace: Workspace) -> None:
         now = tx.now.timestamp()
         return decide(facts, tx.rules, now, subject=tx.actor, place=where, resource=resource, action=action)
 
-    refuse_unless_allowed(tx.rules, ask("workspace", "customize_branding", place), place, ask)
+    try:
+        refuse_unless_allowed(tx.rules, ask("workspace", "customize_branding", place), place, ask)
+    except Denied as denied:
+        raise Denied(denied.reason, str(denied), field=BRANDING) from None

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wsauthz.model import texts
-from wsauthz.model.errors import InvalidArgument, WorkspaceNotFound
+from wsauthz.model.errors import Denied, InvalidArgument, WorkspaceNotFound
 from wsauthz.model.places import PlaceKey, State
 from wsauthz.model.subscriptions import Subscription
-from wsauthz.model.workspaces import CHILD_WORKSPACES, Workspace
+from wsauthz.model.workspaces import CHILD_WORKSPACES, Branding, Workspace, WorkspaceSettings
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.decision import decide
 from wsauthz.policy.facts import Facts
@@ -21,7 +21,12 @@ from wsauthz.tenancy import deletion, places, subscriptions
 from wsauthz.tenancy.transaction import Reading, Transaction, refuse_unless_allowed
 
 BRANDING = "settings.branding"
+BRANDING_FIELDS = (f"{BRANDING}.logo", f"{BRANDING}.primary_color")
 FEATURES = "settings.features"
+_KEEPING = (
+    "It is false, which only the place above may change. Send it as false again, or name single features in "
+    f"update_mask, such as {FEATURES}.custom_fields"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,8 @@ def public_profile(reading: Reading, *, workspace_id: str) -> Workspace:
 def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> tuple[Workspace, bool]:
     """Change texts, ``settings.branding`` and ``settings.features``; return it, and whether analyses are stale.
 
-    They are when name or domain, trimmed, are not what they were (requirements E.7).
+    Of settings also single ones: ``settings.branding.logo``, ``settings.features.<name>`` (None: removed). Analyses are
+    stale when name or domain, trimmed, are not what they were (requirements E.7).
 
     Raises:
         WorkspaceNotFound: there is none. InvalidArgument: a value is not what its field may hold, or none is given.
@@ -130,19 +136,10 @@ def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> 
     if not values:
         raise InvalidArgument("update_mask", "must name a field")
     workspace = live(tx, workspace_id)
-    place: PlaceKey = ("workspace", workspace_id)
     wanted: dict[str, Any] = {
         field: texts.workspace_text(field, value) for field, value in values.items() if field in texts.WORKSPACE_TEXTS
     }
-    settings = workspace.settings
-    if BRANDING in values:
-        tx.require("workspace", "customize_branding", place)
-        settings = replace(settings, branding=texts.branding(values[BRANDING]))
-    if FEATURES in values:
-        settings = replace(settings, features=texts.features(values[FEATURES]))
-        if _is_restricted(settings.features) != _is_restricted(workspace.settings.features):
-            above = places.find(tx.facts, place).chain[1].key
-            refuse_unless_allowed(tx.rules, tx.ask("child", "set_features", above), above, tx.ask, place)
+    settings = WorkspaceSettings(branding=_branding(tx, workspace, values), features=_features(tx, workspace, values))
     wanted = {field: value for field, value in wanted.items() if value != getattr(workspace, field)}
     if settings != workspace.settings:
         wanted["settings"] = settings
@@ -158,6 +155,41 @@ def update(tx: Transaction, *, workspace_id: str, values: Mapping[str, Any]) -> 
     if is_stale:
         tx.changed(changes.analysis_reset(changed))
     return changed, is_stale
+
+
+def _branding(tx: Transaction, workspace: Workspace, values: Mapping[str, Any]) -> Branding:
+    """Return the branding with the values given, which the actor must be allowed to customize."""
+    single = {path.removeprefix(f"{BRANDING}."): values[path] for path in BRANDING_FIELDS if path in values}
+    if not single and BRANDING not in values:
+        return workspace.settings.branding
+    try:
+        tx.require("workspace", "customize_branding", ("workspace", workspace.id))
+    except Denied as denied:
+        raise Denied(denied.reason, str(denied), field=BRANDING) from None
+    return texts.branding(replace(values.get(BRANDING, workspace.settings.branding), **single))
+
+
+def _features(tx: Transaction, workspace: Workspace, values: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the feature flags with the values given; of those that restrict the workspace the place above decides."""
+    old = workspace.settings.features
+    if not any(path.startswith(FEATURES) for path in values):
+        return old
+    wanted = dict(values.get(FEATURES, old))
+    for path, value in values.items():
+        if path.startswith(f"{FEATURES}."):
+            name = texts.feature(path.removeprefix(f"{FEATURES}."), field="update_mask")
+            wanted.pop(name, None)
+            wanted |= {} if value is None else {name: value}
+    found = texts.features(wanted)
+    if _is_restricted(found) != _is_restricted(old):
+        place: PlaceKey = ("workspace", workspace.id)
+        above = places.find(tx.facts, place).chain[1].key
+        try:
+            refuse_unless_allowed(tx.rules, tx.ask("child", "set_features", above), above, tx.ask, place)
+        except Denied as denied:
+            why = _KEEPING if _is_restricted(old) else "Only the place above may set it to false"
+            raise Denied(denied.reason, f"{denied}. {why}", field=f"{FEATURES}.{CHILD_WORKSPACES}") from None
+    return found
 
 
 def delete(tx: Transaction, *, workspace_id: str) -> int:

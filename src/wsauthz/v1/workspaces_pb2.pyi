@@ -561,8 +561,9 @@ class UpdateWorkspaceRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """name, domain, description, image_url, website, phone, social_*, notes, settings.branding, settings.features;
-        at least one.
+        """name, domain, description, image_url, website, phone, social_*, notes, settings.branding, settings.branding.logo,
+        settings.branding.primary_color, settings.features, settings.features.<name>; at least one. A feature that is named and
+        not in `workspace` is removed; the others stay as they are.
         """
 
     def __init__(

@@ -128,7 +128,9 @@ class WorkspaceServiceServicer:
 
     def UpdateWorkspace(self, request, context):
         """Changes the fields the mask names. `settings.branding` also asks workspace/customize_branding;
-        `settings.features` that restrict the workspace itself also ask child/set_features of the place above.
+        `settings.features` that restrict the workspace itself also ask child/set_features of the place above. That is
+        `child_workspaces` as false: while it is, a new map of features must have it again, or the mask name single features. What
+        is denied for one field names it, in the message and as `field` in the metadata of ErrorInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,9 @@ class WorkspaceServiceStub:
     """Suspended and inactive ones too; NOT_FOUND for deleted, unknown and foreign ones alike."""
     UpdateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.UpdateWorkspaceRequest, _workspaces_pb2.UpdateWorkspaceResponse]
     """Changes the fields the mask names. `settings.branding` also asks workspace/customize_branding;
-    `settings.features` that restrict the workspace itself also ask child/set_features of the place above.
+    `settings.features` that restrict the workspace itself also ask child/set_features of the place above. That is
+    `child_workspaces` as false: while it is, a new map of features must have it again, or the mask name single features. What
+    is denied for one field names it, in the message and as `field` in the metadata of ErrorInfo.
     """
     DeleteWorkspace: _grpc.UnaryUnaryMultiCallable[_workspaces_pb2.DeleteWorkspaceRequest, _workspaces_pb2.DeleteWorkspaceResponse]
     """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
@@ -95,7 +97,9 @@ class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     """Suspended and inactive ones too; NOT_FOUND for deleted, unknown and foreign ones alike."""
     UpdateWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.UpdateWorkspaceRequest, _workspaces_pb2.UpdateWorkspaceResponse]  # type: ignore[assignment]
     """Changes the fields the mask names. `settings.branding` also asks workspace/customize_branding;
-    `settings.features` that restrict the workspace itself also ask child/set_features of the place above.
+    `settings.features` that restrict the workspace itself also ask child/set_features of the place above. That is
+    `child_workspaces` as false: while it is, a new map of features must have it again, or the mask name single features. What
+    is denied for one field names it, in the message and as `field` in the metadata of ErrorInfo.
     """
     DeleteWorkspace: _aio.UnaryUnaryMultiCallable[_workspaces_pb2.DeleteWorkspaceRequest, _workspaces_pb2.DeleteWorkspaceResponse]  # type: ignore[assignment]
     """Deletes the workspace with its descendants, memberships, pending invitations and codes."""
@@ -164,7 +168,9 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_workspaces_pb2.UpdateWorkspaceResponse, _abc.Awaitable[_workspaces_pb2.UpdateWorkspaceResponse]]:
         """Changes the fields the mask names. `settings.branding` also asks workspace/customize_branding;
-        `settings.features` that restrict the workspace itself also ask child/set_features of the place above.
+        `settings.features` that restrict the workspace itself also ask child/set_features of the place above. That is
+        `child_workspaces` as false: while it is, a new map of features must have it again, or the mask name single features. What
+        is denied for one field names it, in the message and as `field` in the metadata of ErrorInfo.
         """
 
     @_abc_1.abstractmethod
