@@ -131,10 +131,11 @@ def test_revisions_of_a_version_without_digests_are_known_without_one(url: str) 
         workspace = workspace_of(ann)
         begin = user(ann, "bob")
         tokens = [begin]
+        epoch = begin.partition(".")[0]
         for number in range(3):
             value = old_version_writes(server, f"old{number}")
-            epoch = begin.partition(".")[0]
             tokens += [f"{epoch}.{value}", add(ann, workspace, f"new{number}")]
+        tokens.append(f"{epoch}.{old_version_writes(server, 'last')}")  # the newest one when a server starts
         with Stream(ann, begin) as stream:
             assert stream.seen(tokens[-1]).revisions == tokens[1:]
         for _ in range(2):

@@ -139,6 +139,20 @@ def test_a_repeated_request_has_one_effect_and_one_answer(dam: Tenants) -> None:
     assert [item.id for item in mine] == [first.workspace.id]
 
 
+def test_a_deactivated_actor_is_not_given_the_first_answer_again(dam: Tenants) -> None:
+    """Unlike somebody who only lost the right: who is deactivated learns nothing any more."""
+    actor = dam.user()
+    request = pb.CreateWorkspaceRequest(name="Once", request_id="r-1")
+    made = dam.client(actor).workspaces.CreateWorkspace(request)
+    for is_active in (False, True):
+        dam.client().users.UpsertUser(users_pb2.UpsertUserRequest(user_id=actor, is_active=is_active))
+        told = attempt(dam.client(actor).workspaces.CreateWorkspace, request)
+        if is_active:
+            assert (told.workspace.id, told.revision) == (made.workspace.id, made.revision)
+        else:
+            assert (told.code, told.reason) == (grpc.StatusCode.PERMISSION_DENIED, "USER_INACTIVE")
+
+
 def test_another_body_under_the_same_id_is_refused(dam: Tenants) -> None:
     client = dam.client(dam.user()).workspaces
     client.CreateWorkspace(pb.CreateWorkspaceRequest(name="Once", request_id="r-1"))
