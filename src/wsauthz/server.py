@@ -97,7 +97,7 @@ class Server:
         self._follower = Follower(self.replica, settings.poll_seconds)
         self._retention = Retention(self.database, self.metrics)
         self._audit_head = AuditHead(self.database, self.metrics)
-        self.health = Health(service_names(), lambda: self._server is not None and self.replica.ready)
+        self.health = Health(service_names(), self._why_not_ready)
         self.address = ""
         """Where the server listens, with the port that was chosen if 0 was asked for."""
         self._wrapper = Wrapper(
@@ -169,6 +169,9 @@ class Server:
         """Read the bundle again soon, whether its files changed or not; on the loop."""
         _log.info("the bundle is read again because of SIGHUP")
         self._policy_files.ask()
+
+    def _why_not_ready(self) -> str:
+        return self.replica.why_not_ready() if self._server is not None else "the server is starting"
 
     async def stop(self) -> None:
         """Say NOT_SERVING, let running calls end for a while, and leave nothing behind."""

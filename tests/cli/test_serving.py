@@ -90,8 +90,8 @@ def own_logs() -> Iterator[None]:
     ("arguments", "sentence"),
     [
         (("--policy", "/nowhere/bundle"), "The policy bundle /nowhere/bundle is refused:\n"),
-        (("--database", "postgresql://ann:canary@127.0.0.1:1/x"), "The database does not answer"),
-        (("--database", "sqlite:////nowhere/x.db"), "The database does not answer"),
+        (("--database", "postgresql://ann:canary@127.0.0.1:1/x"), "The database is unavailable: connection failed"),
+        (("--database", "sqlite:////nowhere/x.db"), "The database is unavailable: /nowhere/x.db: No such file"),
         (("--database", "sqlite:///:memory:"), "an SQLite database must be a file"),
         (("--listen", "0.0.0.0:0"), "WSAUTHZ_LISTEN: 0.0.0.0:0 is not on loopback"),
         (("--transport", "native", "--listen", "[::]:0"), "WSAUTHZ_LISTEN: [::]:0 is not on loopback; the native"),

@@ -11,5 +11,7 @@
   that are too large or too many: tests/transport/test_servers.py
 - SIGTERM, and restarts one after another: test_rolling.py, tests/cli/test_serving.py
 - a migration interrupted: tests/store/test_migrations.py
-- a full disk, a locked file: test_storage.py
+- a full disk, a locked file: test_storage.py; an SQLite file deleted or replaced: test_replaced_file.py
+- why the database fails, as the log says it: test_causes_in_the_log.py; as commands say it when they start:
+  tests/cli/test_start_failures.py
 """

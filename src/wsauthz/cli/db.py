@@ -3,13 +3,11 @@
 import json
 import shlex
 from collections import Counter
-from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 
 import typer
 
 from wsauthz.cli import opening, options
-from wsauthz.cli.failures import Failed
 from wsauthz.model.places import PLATFORM
 from wsauthz.policy.bundle import read_bundle
 from wsauthz.replica import retention
@@ -17,7 +15,6 @@ from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
 from wsauthz.store import audit, migrations, revisions
 from wsauthz.store.audit_keys import AuditKeys
-from wsauthz.store.database import UnusableUrl
 from wsauthz.tenancy import platform
 from wsauthz.tenancy.row_checks import Call, check_rows
 from wsauthz.tenancy.transaction import AuditNote, audit_entry
@@ -51,9 +48,9 @@ def upgrade(database: options.Database = None) -> None:
       wsauthz db upgrade
     """
     url = opening.settings(database).database_url
-    before = _of(migrations.current, url)
-    _of(migrations.upgrade, url)
-    after = _of(migrations.current, url)
+    before = migrations.current(url)
+    migrations.upgrade(url)
+    after = migrations.current(url)
     print(
         f"The database is at revision {after}." if before != after else f"The database was at revision {after} already."
     )
@@ -67,7 +64,7 @@ def current(database: options.Database = None) -> None:
     Example:
       wsauthz db current
     """
-    print(_of(migrations.current, opening.settings(database).database_url) or "none")
+    print(migrations.current(opening.settings(database).database_url) or "none")
 
 
 @app.command()
@@ -92,7 +89,7 @@ def check(
       wsauthz db check --rows --policy policies/dam
     """
     using = opening.settings(database, policy)
-    problems = _of(migrations.check, using.database_url)
+    problems = migrations.check(using.database_url)
     print(*(problems or ["The database has the schema of this program."]), sep="\n")
     if problems or (rows and _print_findings(using)):
         raise typer.Exit(UNFIT)
@@ -161,10 +158,3 @@ def _print_call(call: Call, actor: str) -> None:
     print(f"  {json.dumps({'method': call.method, 'request': call.request}, ensure_ascii=False)}")
     words = ["wsauthz", "call", call.method, request, *(["--actor", actor] if actor else [])]
     print(f"  {shlex.join(words)}")
-
-
-def _of(ask: Callable[[str], T], url: str) -> T:
-    try:
-        return ask(url)
-    except UnusableUrl as unusable:
-        raise Failed(str(unusable)) from None

@@ -20,7 +20,7 @@ from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.settings import Settings
 from wsauthz.store import schema
 from wsauthz.store.audit_keys import AuditKeys
-from wsauthz.store.database import Database, UnusableUrl
+from wsauthz.store.database import Database
 from wsauthz.tenancy.transaction import Caller
 
 _WAIT_SECONDS: Final = 30.0
@@ -67,13 +67,10 @@ def opened(url: str) -> Iterator[Database]:
     """Give a database whose schema is at the revision of this program.
 
     Raises:
-        Failed: it lacks the schema, or the URL is of no kind that is served. Unavailable: it cannot be reached.
+        Failed: it lacks the schema. UnusableUrl: see ``parse_url``. Unavailable: it cannot be reached.
 
     """
-    try:
-        database = Database(url, wait_seconds=_WAIT_SECONDS)
-    except UnusableUrl as unusable:
-        raise Failed(str(unusable)) from None
+    database = Database(url, wait_seconds=_WAIT_SECONDS)
     try:
         if problems := schema.check(url):
             raise Failed(*(f"{database.name}: {problem}" for problem in problems))

@@ -7,14 +7,10 @@ import typer
 import uvloop
 
 from wsauthz import logs
-from wsauthz.cli.failures import Failed
 from wsauthz.cli.opening import bundle_at
 from wsauthz.cli.options import Database, Policy
 from wsauthz.server import serve as run
 from wsauthz.settings import Settings
-from wsauthz.store.database import UnusableUrl
-from wsauthz.store.poolers import PoolerFound
-from wsauthz.transport.choice import TransportMissing
 
 OPEN_FILES = 4_096
 """A thousand connections, streams, the database; many systems begin with 1,024 and let a process ask for more."""
@@ -76,11 +72,8 @@ def serve(
     )
     logs.configure(settings.log_level)
     _raise_open_files()
-    try:
-        with bundle_at(settings.policy):
-            uvloop.run(run(settings))
-    except (TransportMissing, UnusableUrl, PoolerFound) as unusable:
-        raise Failed(str(unusable)) from None
+    with bundle_at(settings.policy):
+        uvloop.run(run(settings))
 
 
 def _raise_open_files() -> None:

@@ -603,6 +603,10 @@ class Unavailable(Refused):
         """What is wrong, for those who run the server; callers do not get it."""
 
 
+class Unusable(Exception):
+    """Something that this program cannot work with as it is set up; ``str()`` says what, to those who run it."""
+
+
 class AuditKeyMissing(Unavailable):
     """The audit is signed with a key from outside the database that this process does not have: it must not write."""
 

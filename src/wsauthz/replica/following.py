@@ -50,7 +50,8 @@ class Follower:
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
     async def _poll(self) -> None:
-        """Ask again and again; what goes wrong is logged once and tried again, and answers go on from memory."""
+        """Ask again and again; every cause of a failure is logged once, until the database answers again."""
+        causes: set[str] = set()
         loop = asyncio.get_running_loop()
         replica, metrics = self._replica, self._replica.metrics
         while True:
@@ -59,17 +60,21 @@ class Follower:
             try:
                 await loop.run_in_executor(self._thread, replica.catch_up, replica.database.poll)
             except Exception as error:  # noqa: BLE001 - see above
-                if not metrics.poll_failing:
+                replica.cause = error.cause if isinstance(error, Unavailable) else type(error).__name__
+                if replica.cause not in causes:
                     _log.error(
                         "polling the database failed; %s",
                         "answers go on from memory" if replica.ready else "nothing is answered",
-                        extra={"age_seconds": self._age(), "cause": getattr(error, "cause", "")},
+                        extra={"age_seconds": self._age(), "cause": replica.cause},
                         exc_info=None if isinstance(error, Unavailable) else error,
                     )
+                causes.add(replica.cause)
                 metrics.poll_failing = True
             else:
                 if metrics.poll_failing:
                     _log.info("the database answers again", extra={"revision": replica.token})
+                causes.clear()
+                replica.cause = ""
                 metrics.poll_failing = False
             # Not wait_for: before Python 3.12 it forgets that it was cancelled when it is woken at the same moment.
             with suppress(TimeoutError):

@@ -42,6 +42,9 @@ from wsauthz.tenancy.transaction import Caller, Reading
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_REPORT_SECONDS: Final = 60.0
+_MOST_REPORTED: Final = 100
+
 _MOST_AT_ONCE: Final = 10_000
 _PATIENCE: Final = 5.0
 """How much longer than others a statement that loads facts may take."""
@@ -92,6 +95,11 @@ class Replica:
         self._arrivals = Arrivals()
         """Told whenever the database was heard of, for those who wait for a revision."""
         self._trusted = False
+        self._problem = "nothing is loaded yet"
+        """Why the facts are not trusted."""
+        self.cause = ""
+        """Why the newest poll failed; empty: it did not."""
+        self._reported: dict[str, float] = {}
         self._stale_seconds = stale_seconds
         self._answers_until = -math.inf
         """By the monotonic clock, which goes on while the process is stopped; set with ``seen_at`` and ``_trusted``."""
@@ -108,6 +116,22 @@ class Replica:
     def ready(self) -> bool:
         """Whether answers may be given."""
         return time.monotonic() < self._answers_until
+
+    def why_not_ready(self) -> str:
+        """Return why no answers are given, for those who run the server; empty: they are given."""
+        if self.ready:
+            return ""
+        unheard = f"the database has not been reached for {self._stale_seconds:g} s"
+        return f"{unheard if self._trusted else self._problem}{f': {self.cause}' if self.cause else ''}"
+
+    def report(self, cause: str) -> None:
+        """Log why the database failed a call; the same cause once a minute."""
+        now = time.monotonic()
+        if now - self._reported.get(cause, -math.inf) >= _REPORT_SECONDS:
+            if len(self._reported) >= _MOST_REPORTED:
+                self._reported.clear()
+            self._reported[cause] = now
+            _log.error("the database failed a call", extra={"cause": cause})
 
     def check_ready(self) -> None:
         """Return if answers may be given.
@@ -129,8 +153,8 @@ class Replica:
         """Answer nothing more if, within the block, the database turns out to be another one; in a worker thread."""
         try:
             yield
-        except FileReplaced:
-            self.loop.call(self._distrust)
+        except FileReplaced as replaced:
+            self.loop.call(partial(self._distrust, str(replaced.cause)))
             raise
 
     def load(self) -> None:
@@ -302,7 +326,7 @@ class Replica:
                 if change.revision > self._history.newest:
                     self._history.add(change.revision, change.digest)
         except Exception:
-            self._distrust()
+            self._distrust("a committed change could not be applied")
             _log.exception("a committed change could not be applied; loading anew")
             raise
         self.revision = Revision(value=reached, epoch=epoch, digest=new[-1].digest)
@@ -327,9 +351,9 @@ class Replica:
             self.mark = max(self.mark, heard.mark, key=lambda mark: mark.value)
         self._arrivals.tell()
 
-    def _distrust(self) -> None:
+    def _distrust(self, problem: str) -> None:
         """Answer nothing until everything has been loaded anew."""
-        self._trusted, self._answers_until = False, -math.inf
+        self._trusted, self._answers_until, self._problem = False, -math.inf, problem
         self.watchers.end(Unavailable())
 
     def _whole(self, asked_at: float) -> None:

@@ -28,6 +28,7 @@ from wsauthz.model.errors import (
     Refused,
     TooManyAttempts,
     TooManyRefusals,
+    Unavailable,
 )
 from wsauthz.model.identifiers import check_user_id
 from wsauthz.model.places import PLATFORM
@@ -119,6 +120,8 @@ class Wrapper:
             except Refused as refused:
                 outcome = (name, errors.entry(refused)[0].name)
                 self._rejected(method, by, request, refused)
+                if isinstance(refused, Unavailable) and refused.cause:
+                    self.replica.report(refused.cause)
                 failed = errors.status(refused)
             except asyncio.CancelledError:
                 outcome = (name, "CANCELLED")

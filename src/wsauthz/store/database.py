@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from wsauthz.model.errors import Unavailable
+from wsauthz.model.errors import Unavailable, Unusable
 from wsauthz.store import notices, sqlite
 from wsauthz.store.sqlite_file import SqliteFile
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsauthz.store import postgresql
 
 
-class UnusableUrl(ValueError):
+class UnusableUrl(Unusable):
     """A database URL of a kind that is not served; the text does not repeat it, because it may hold a password."""
 
 
@@ -41,8 +41,9 @@ def parse_url(url: str) -> URL:
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
-        if parsed.database in {None, "", ":memory:"} or "mode=memory" in str(parsed.database):
-            raise UnusableUrl("an SQLite database must be a file: sqlite:///path")
+        path = parsed.database or ""
+        if path in {"", ":memory:"} or path.startswith("file:") or parsed.query:
+            raise UnusableUrl("an SQLite database must be a file, without options: sqlite:///path")
         return parsed.set(drivername="sqlite+pysqlite")
     raise UnusableUrl("the database URL must start with sqlite:/// or postgresql://")
 
@@ -120,7 +121,7 @@ class Database:
         """
         began = time.monotonic()
         if not self._gate.acquire(timeout=self._wait_seconds):
-            raise Unavailable
+            raise Unavailable(cause="another write of this process takes too long")
         try:
             with self._lending(self._writer, began) as connection, connection.begin():
                 yield connection
@@ -143,12 +144,12 @@ class Database:
     ) -> Iterator[Connection]:
         """Have what is given back within the block closed if ``close`` came meanwhile: the pool would keep it open."""
         if self._closed.is_set():
-            raise Unavailable
+            raise Unavailable(cause="this process is stopping")
         try:
             with pool.lend(began, patience=patience) as connection:
                 yield connection
         except PoolTimeout:
-            raise Unavailable from None
+            raise Unavailable(cause="all connections of this process are in use") from None
         finally:
             if self._closed.is_set():
                 pool.close()

@@ -30,7 +30,7 @@ _NEVER: Final = math.inf
 class Watch:
     """When a connection is to be cut off. Setting that is setting an attribute: it costs nothing."""
 
-    __slots__ = ("_lock", "_seconds", "_socket", "_until", "cut_at", "used")
+    __slots__ = ("_is_cut", "_lock", "_rows", "_seconds", "_socket", "_until", "cut_at", "used")
 
     def __init__(self, fileno: int) -> None:
         # A descriptor of its own: the driver's may be closed, and be somebody else's, when the time is over.
@@ -38,6 +38,8 @@ class Watch:
         self._lock = threading.Lock()
         self._seconds = _NEVER
         self._until = 0.0
+        self._rows = 0
+        self._is_cut = False
         self.cut_at = _NEVER
         self.used = False
         """Whether it was lent before: a connection that was just made needs no second look."""
@@ -46,27 +48,32 @@ class Watch:
         """Give each statement from now on so many seconds; the first one ends at ``until``."""
         self._seconds, self._until = seconds, until or 0.0
 
-    def start(self, rows: int = 0) -> None:
-        """Begin to wait for the server."""
-        self.cut_at = self._until or time.monotonic() + self._seconds + rows * _SECONDS_FOR_A_ROW
-        self._until = 0.0
-
-    def end(self) -> None:
-        """Wait no longer: it has answered, or failed."""
-        self.cut_at = _NEVER
+    def expect_rows(self, rows: int) -> Self:
+        """Give the next statement longer, because it is run for so many rows."""
+        self._rows = rows
+        return self
 
     def __enter__(self) -> None:
         """Wait for the server within the block."""
-        self.start()
+        self.cut_at = self._until or time.monotonic() + self._seconds + self._rows * _SECONDS_FOR_A_ROW
+        self._until, self._rows = 0.0, 0
 
-    def __exit__(self, *_: object) -> None:
-        """Wait no longer."""
-        self.end()
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Wait no longer: it has answered, or failed.
+
+        Raises:
+            psycopg.OperationalError: it has not answered in time; the driver takes that for a server that hung up.
+
+        """
+        self.cut_at = _NEVER
+        if self._is_cut and error is not None:
+            raise psycopg.OperationalError("the database server did not answer in time") from None
 
     def cut(self) -> None:
         """Shut the socket down, which ends every wait for it in any thread."""
         with self._lock, suppress(OSError):
             if self._socket is not None:
+                self._is_cut = True
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     @property
@@ -135,13 +142,9 @@ class WatchedCursor(psycopg.Cursor[Any]):
 
     def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
         """Execute a statement for many rows."""
-        watch = _watch_of(self)
         rows = list(params_seq)
-        watch.start(len(rows))
-        try:
+        with _watch_of(self).expect_rows(len(rows)):
             super().executemany(query, rows, returning=returning)
-        finally:
-            watch.end()
 
 
 class WatchedServerCursor(psycopg.ServerCursor[Any]):

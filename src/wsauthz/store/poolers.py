@@ -8,13 +8,14 @@ from typing import Final
 
 from sqlalchemy import func, select
 
+from wsauthz.model.errors import Unusable
 from wsauthz.store.database import Connection, Database
 
 _TRANSACTIONS: Final = 10
 _SESSION: Final = select(func.pg_backend_pid())
 
 
-class PoolerFound(Exception):
+class PoolerFound(Unusable):
     """A server that relies on sessions of its own cannot be started behind such a pooler."""
 
     def __init__(self) -> None:

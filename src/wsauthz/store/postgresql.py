@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, Final
 
 import psycopg
@@ -12,6 +13,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from wsauthz.model.errors import Unavailable
 from wsauthz.store.connecting import Connector
+from wsauthz.store.database import UnusableUrl
 from wsauthz.store.deadlines import Watchdog, WatchedConnection, is_disturbed
 from wsauthz.store.refusals import translate
 
@@ -23,12 +25,14 @@ _MARGIN: Final = 1.2
 _SETTINGS: Final = """
 SELECT set_config('statement_timeout', %s, is_shared), set_config('lock_timeout', %s, is_shared),
     set_config('timezone', 'UTC', is_shared), set_config('idle_in_transaction_session_timeout', %s, is_shared),
-    is_shared, pg_is_in_recovery()
+    current_setting('server_encoding'), is_shared, pg_is_in_recovery()
 FROM (SELECT pg_backend_pid() <> %s AS is_shared) AS session
 """
 """For the session or, where others use it between two transactions, for the transaction. In UTC, because in a zone east
 of Greenwich the end of 9999 is the year 10000, and no row with it could be read."""
 _NO_SESSION: Final = 0
+_ENCODING: Final = "UTF8"
+"""Names of people are in any script; other encodings lack characters, or do not check them."""
 
 
 class Pool:
@@ -38,7 +42,12 @@ class Pool:
         """Prepare to connect; the server cancels what writes, or waits for a lock, after ``wait_seconds``.
 
         ``is_direct`` as ``Database`` takes it.
+
+        Raises:
+            UnusableUrl: libpq does not know an option of the URL.
+
         """
+        _check_options(url)
         self._watchdog = Watchdog()
         self._wait_seconds = wait_seconds
         self._is_direct = is_direct
@@ -94,7 +103,7 @@ class Pool:
             "tcp_user_timeout": _CONNECT_SECONDS * 1000,
             "target_session_attrs": "read-write",
         }
-        connection = WatchedConnection.connect(*arguments, **{**usual, **options})
+        connection = WatchedConnection.connect(*arguments, **{**usual, **options, "client_encoding": "UTF8"})
         self._watchdog.watch(connection)
         return connection
 
@@ -106,10 +115,17 @@ class Pool:
         session = connection.info.backend_pid if self._is_direct else _NO_SESSION
         row = connection.execute(_SETTINGS, (*self._limits, session)).fetchone()
         connection.autocommit = autocommit
-        if row is None or row[-1]:
+        assert row is not None  # noqa: S101 - a SELECT without FROM a table
+        *_, encoding, is_shared, is_standby = row
+        if is_standby:
             # What it knows may be of any age. Once promoted it keeps its connections; a primary never steps down.
             raise psycopg.OperationalError("this server is a standby")
-        connection.is_shared = row[-2]
+        if encoding != _ENCODING:
+            raise psycopg.OperationalError(
+                f"the encoding of the database is {encoding}: create one with the encoding UTF8, as "
+                "`createdb --encoding=UTF8 --template=template0` does"
+            )
+        connection.is_shared = bool(is_shared)
         if connection.is_shared:
             connection.prepare_threshold = None  # statements are prepared in a session, under names of a connection
 
@@ -120,9 +136,19 @@ class Pool:
             return
         *_, is_standby = connection.exec_driver_sql(_SETTINGS, (*self._limits, _NO_SESSION)).one()
         if is_standby:
-            raise Unavailable
+            raise Unavailable(cause="this server is a standby")
         watched.watch.allow(self._lent.limit, self._lent.until)
         self._lent.until = None  # a second transaction of the same loan
+
+
+def _check_options(url: URL) -> None:
+    """Reject what libpq does not know: a typing error, or an argument of the driver that changes how it works."""
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    for name in sorted(url.query):
+        if name not in known:
+            similar = get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {similar[0]}?" if similar else ""
+            raise UnusableUrl(f"the database URL has an unknown option {name!r}{hint}")
 
 
 def _look_first(connection: WatchedConnection, _record: Any, _fairy: Any) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Index, PrimaryKeyConstraint
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine import URL, ExceptionContext
 
 from wsauthz.model.errors import AlreadyMember, EmailTaken, IdTaken, Refused, SlugTaken, Unavailable
+from wsauthz.store.causes import cause_of
 from wsauthz.store.tables import metadata
 
 _READ_ONLY: Final = "25006"
@@ -33,17 +34,21 @@ _TROUBLE: Final = frozenset(
 
 def translate(context: ExceptionContext) -> Refused | None:
     """Return the refusal that an error of a statement, a commit or connecting stands for; see ``refusal``."""
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True  # a server that is no primary (any more): look for the one that is
-    return refusal(context.original_exception, context.parameters)
+    url = context.engine.url if context.engine is not None else None
+    if context.connection is None:
+        return Unavailable(cause=cause_of(error, url))  # nothing but the storage has a part in connecting
+    return refusal(error, context.parameters, url)
 
 
-def refusal(error: BaseException, parameters: Any) -> Refused | None:
+def refusal(error: BaseException, parameters: Any, url: URL | None = None) -> Refused | None:
     """Return the refusal that an error of a driver stands for; None if it is a mistake in the program."""
     name = _constraint(error)
     if name:
         return _taken(name, parameters if isinstance(parameters, Mapping) else {})
-    return Unavailable() if _is_trouble(error) else None
+    return Unavailable(cause=cause_of(error, url)) if _is_trouble(error) else None
 
 
 def _constraint(error: BaseException) -> str:
@@ -77,6 +82,7 @@ def _is_trouble(error: BaseException) -> bool:
         psycopg.OperationalError,
         psycopg.InterfaceError,
         psycopg.errors.IdleInTransactionSessionTimeout,
+        psycopg.errors.InsufficientPrivilege,
         psycopg.errors.ReadOnlySqlTransaction,  # how a standby refuses writes
     )
     return isinstance(error, trouble)

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from wsauthz.model.errors import Unavailable
+from wsauthz.store.causes import cause_of
 
 _Identity = tuple[int, int]
 _History = tuple[str, int]
@@ -137,9 +138,21 @@ class SqliteFile:
 
 
 def _make_private(path: Path) -> None:
-    """Make a new file readable by its owner only, because it holds secrets; SQLite's other files follow it."""
-    with suppress(OSError):  # connecting will say why it cannot be made
+    """Make a new file readable by its owner only, because it holds secrets; SQLite's other files follow it.
+
+    Raises:
+        Unavailable: it cannot be made, or an existing one cannot be used; SQLite says no more than "unable to open".
+
+    """
+    try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise Unavailable(cause=f"{path} is a directory: name a file in it") from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise Unavailable(cause=f"{path}: this user may not read and write it") from None
+    except OSError as error:
+        raise Unavailable(cause=cause_of(error)) from None
 
 
 def _identity(path: Path) -> _Identity | None:

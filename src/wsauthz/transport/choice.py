@@ -5,12 +5,13 @@ from typing import Final
 
 import grpc
 
+from wsauthz.model.errors import Unusable
 from wsauthz.transport.grpcio import GrpcioServer
 
 NATIVE: Final = "native"
 
 
-class TransportMissing(Exception):
+class TransportMissing(Unusable):
     """The native transport is wanted where it is not installed."""
 
     def __init__(self) -> None:

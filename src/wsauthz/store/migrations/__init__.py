@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from wsauthz.model.errors import Unusable
 from wsauthz.store.database import Connection, Database
 from wsauthz.store.schema import VERSION_TABLE
 from wsauthz.store.tables import metadata
@@ -22,7 +23,7 @@ _WAIT_SECONDS: Final = 60.0
 _LOCK: Final = 0x7773617574687A  # "wsauthz"; any number that no other program on the database takes
 
 
-class SchemaUnknown(RuntimeError):
+class SchemaUnknown(Unusable):
     """The database has a schema that this program does not know, most likely a newer program's."""
 
     def __init__(self, found: str) -> None:
