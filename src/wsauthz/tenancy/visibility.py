@@ -28,15 +28,14 @@ def check_addable(tx: Transaction, place: PlaceKey, user: str) -> None:
         UserNotFound: nobody has the id or, as if nobody had it, the catalog lets the actor not add this user by an id.
 
     """
-    check_known(tx.facts, user)
     # Applications give ids out and may name anybody. A caller that speaks for its user alone, as one with a JWT does,
     # names whom that user may know: for it, ANYBODY means VISIBLE, and this is the place to say so.
-    match tx.rules.catalog.add_by_id:
-        case AddById.ANYBODY:
-            return
-        case AddById.VISIBLE if _is_visible(tx, place, user):
-            return
-    raise UserNotFound
+    whom = tx.rules.catalog.add_by_id
+    is_addable = whom is AddById.ANYBODY or (whom is AddById.VISIBLE and _is_visible(tx, place, user))
+    # The last question: otherwise an id that nobody has would be refused sooner than one that is not to be seen.
+    check_known(tx.facts, user)
+    if not is_addable:
+        raise UserNotFound
 
 
 def sees_everybody(facts: Facts, rules: Ruleset, now: float, actor: str) -> bool:
