@@ -17,6 +17,8 @@ from wsauthz.v1 import authorization_pb2, memberships_pb2, users_pb2, workspaces
 OK: Final = "OK"
 CHECK_PAUSE_SECONDS: Final = 0.005
 WRITE_PAUSE_SECONDS: Final = 0.02
+MOST_WRITES: Final = 1_000
+"""Of each writer; that many users are there for it to add."""
 ALLOW: Final = authorization_pb2.DECISION_ALLOW
 
 
@@ -84,6 +86,9 @@ class Load:
         with ExitStack() as stack:
             channel = stack.enter_context(grpc.insecure_channel(self.process.address))
             client = Client(channel, "ann")
+            client.mirror(
+                *(self._newcomer(writer, each) for writer in range(self.writers) for each in range(MOST_WRITES))
+            )
             work: list[Callable[[], None]] = [lambda: self._check(client), lambda: self._read(client)]
             work += [lambda number=number: self._write(client, number) for number in range(self.writers)]  # type: ignore[misc]
             pool = stack.enter_context(ThreadPoolExecutor(len(work)))
@@ -105,11 +110,14 @@ class Load:
         while not self._stop.wait(WRITE_PAUSE_SECONDS):
             self.reads.append(tell(client.memberships.ListMembers, request))
 
+    def _newcomer(self, writer: int, number: int) -> str:
+        return f"user-{writer}-{number}"
+
     def _write(self, client: Client, writer: int) -> None:
-        number = 0
-        while not self._stop.wait(WRITE_PAUSE_SECONDS):
-            number += 1
-            user = f"user-{writer}-{number}"
+        for number in range(MOST_WRITES):
+            if self._stop.wait(WRITE_PAUSE_SECONDS):
+                return
+            user = self._newcomer(writer, number)
             request = memberships_pb2.AddMemberRequest(workspace_id=self.workspace, user_id=user)
             told = tell(client.memberships.AddMember, request)
             self.writes.append(told)

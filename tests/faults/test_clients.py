@@ -180,6 +180,7 @@ def cancel_writes(process: ServerProcess, workspace: str, names: str) -> None:
     """Make writes that are cancelled, or run out of time, somewhere on their way."""
     chance = random.Random(3)
     client = process.client("ann")
+    client.mirror(*(f"{names}-{number}" for number in range(CANCELLED)))
 
     def add(number: int, seconds: float, *, cancels: bool) -> None:
         request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=f"{names}-{number}")
@@ -214,6 +215,7 @@ def test_a_write_whose_caller_is_gone_is_whole_or_absent_and_leaves_no_thread_no
         after = handle(process).num_threads(), handle(process).num_fds()
         assert after[0] <= before[0] + 1
         assert after[1] <= before[1] + 1
+        process.client("ann").mirror("somebody-else")
         last = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="somebody-else")
         assert tell(process.client("ann").memberships.AddMember, last).code == OK
     assert written_revisions(database_url) >= written + 1

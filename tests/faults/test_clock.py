@@ -46,6 +46,7 @@ def temporary(server: ServerProcess | Serving, url: str, seconds: float) -> Iter
     ann = server.client("ann")
     with connect(url, autocommit=True) as connection:
         member = Membership(server, connection, workspace_of(ann))
+        ann.mirror("bob")
         expires_at = Timestamp()
         expires_at.FromDatetime(member.database_time() + timedelta(seconds=seconds))
         request = memberships_pb2.AddMemberRequest(

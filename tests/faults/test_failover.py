@@ -22,7 +22,7 @@ from wsauthz.model.errors import Unavailable
 from wsauthz.store import revisions
 from wsauthz.store.database import Database
 from wsauthz.store.migrations import upgrade
-from wsauthz.v1 import memberships_pb2
+from wsauthz.v1 import memberships_pb2, users_pb2
 
 BACK_SECONDS: Final = 10.0
 DETECTED_SECONDS: Final = 5.0
@@ -69,7 +69,10 @@ def pair() -> Iterator[tuple[PostgresServer, Standby]]:
 
 
 def add(process: ServerProcess | Replica, workspace: str, user: str) -> Any:
-    """Add a member, whatever comes of it."""
+    """Mirror somebody and add them, whatever comes of it."""
+    mirrored = tell(process.client("ann").users.UpsertUser, users_pb2.UpsertUserRequest(user_id=user))
+    if mirrored.code != OK:
+        return mirrored
     request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=user)
     return tell(process.client("ann").memberships.AddMember, request)
 

@@ -15,7 +15,7 @@ from tests.faults.flips import Stage
 from tests.faults.load import ALLOW, OK, question, tell, workspace_of
 from tests.faults.replicas import Replica, replicas
 from tests.serving import Client, ServerCommand, ServerProcess
-from wsauthz.v1 import authorization_pb2, memberships_pb2, workspace_states_pb2
+from wsauthz.v1 import authorization_pb2, users_pb2, workspace_states_pb2
 
 TRIES: Final = 40
 PAUSE_SECONDS: Final = 0.25
@@ -63,8 +63,7 @@ def restart_each(group: list[Replica], *, tries: int, breath: float = 0.0) -> tu
     added = iter(range(1_000_000))
 
     def write(client: Client) -> Any:
-        request = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id=f"user{next(added)}")
-        return client.memberships.AddMember(request)
+        return client.users.UpsertUser(users_pb2.UpsertUserRequest(user_id=f"user{next(added)}"))
 
     def check(client: Client) -> Any:
         return client.authorization.Check(question(workspace, "ann"))

@@ -30,6 +30,7 @@ def first_answers(url: str, *, bound: float, stopped: float, without: str = "") 
     ):
         ann = other.client("ann")
         workspace = workspace_of(ann)
+        ann.mirror("bob")
         member = memberships_pb2.AddMemberRequest(workspace_id=workspace, user_id="bob")
         added = ann.memberships.AddMember(member)
         client: Client = held.client()

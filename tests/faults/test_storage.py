@@ -48,6 +48,7 @@ def test_writes_are_unavailable_reads_go_on_and_it_passes(sqlite_url: str, fault
     with ServerProcess(sqlite_url, BUNDLES / "dam") as process:
         client = process.client("ann")
         workspace = workspace_of(client)
+        client.mirror(*(f"user{number}" for number in range(TRIES)))
         members = memberships_pb2.ListMembersRequest(workspace_id=workspace)
         with fault(process, sqlite_url):
             for number in range(TRIES):

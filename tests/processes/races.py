@@ -108,7 +108,7 @@ def switching_off(arena: Arena) -> Outcome:
     for process, user in enumerate(early):
         arena.call(user, "invitations.JoinByCode", request, process=process)
     off = invitations_pb2.RotateInviteCodeRequest(workspace_id=workspace, disable=True)
-    others = [(f"{workspace}-{number}", "invitations.JoinByCode", request) for number in range(arena.callers - 1)]
+    others = [(arena.user(), "invitations.JoinByCode", request) for _ in range(arena.callers - 1)]
     late = len(others) // 2
     calls = [(ann, "invitations.RotateInviteCode", off), *others]
     found = arena.at_once(calls, after=threading.Event(), late=late)

@@ -47,6 +47,7 @@ class Writers:
             user = f"{names}-{number}"
             request = memberships_pb2.AddMemberRequest(workspace_id=workspace_id, user_id=user)
             with contextlib.suppress(grpc.RpcError):
+                self._client.mirror(user)
                 self._client.memberships.AddMember(request)
                 self.acknowledged.add(user)
             number += 1

@@ -101,6 +101,7 @@ def test_a_token_of_a_lost_history_is_unknown(url: str, postgres_url: str) -> No
     """Also when the new history is as long as the lost one, and longer."""
     with serving(url) as server:
         workspace = workspace_of(server.client("ann"))
+        server.client().mirror("cleo")
         kept = user(server.client(), "dan")
     with backup(url, postgres_url) as made:
         with serving(url) as server:
@@ -129,6 +130,7 @@ def test_revisions_of_a_version_without_digests_are_known_without_one(url: str) 
     with serving(url) as server:
         ann = server.client("ann")
         workspace = workspace_of(ann)
+        ann.mirror(*(f"new{number}" for number in range(3)))
         begin = user(ann, "bob")
         tokens = [begin]
         epoch = begin.partition(".")[0]

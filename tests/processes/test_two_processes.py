@@ -64,6 +64,7 @@ def seconds_until(client: Client, workspace_id: str, user: str, *, allowed: bool
 
 def grant_and_revoke(a: Client, b: Client, workspace_id: str, user: str) -> tuple[float, float]:
     """Grant and revoke through one process; return when the other saw each."""
+    a.mirror(user)
     a.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=user))
     assert allows(a, workspace_id, user)
     granted = seconds_until(b, workspace_id, user, allowed=True)
@@ -101,6 +102,7 @@ def test_a_write_is_decided_on_the_latest_commit_of_the_other_process(processes:
     """The second process never polls: only catching up inside its transaction can tell it of the demotion."""
     ann = processes.a.client("ann")
     workspace_id = workspace_of(ann)
+    ann.mirror("bob", "before", "after")
     ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id="bob", role="admin"))
     with ServerProcess(processes.database_url, BUNDLES / "dam", WSAUTHZ_POLL_SECONDS=NEVER) as deaf:
         bob = deaf.client("bob")
@@ -124,6 +126,7 @@ def test_an_answer_waits_for_the_revision_it_is_asked_for(processes: Processes) 
     workspace_id = workspace_of(ann)
     for number in range(8):
         user = f"user{number}"
+        ann.mirror(user)
         added = ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=user))
         question = authorization.CheckRequest(
             subject=user, workspace_id=workspace_id, resource="workspace", action="view"
@@ -140,6 +143,7 @@ def test_a_management_read_waits_for_the_revision_it_is_asked_for(processes: Pro
     ann, other = processes.a.client("ann"), processes.b
     for number in range(8):
         bob = f"bob{number}"
+        ann.mirror(bob)
         workspace_id = workspace_of(ann)
         added = ann.memberships.AddMember(memberships.AddMemberRequest(workspace_id=workspace_id, user_id=bob))
         get = workspaces.GetWorkspaceRequest(workspace_id=workspace_id, at_least_revision=added.revision)

@@ -142,6 +142,7 @@ def overlapping(url: str, rounds: int, without: str = "") -> Outcome:
         begin = outcome.streams["before on A"].started
         at = {rounds // 3: threading.Event(), 2 * rounds // 3: threading.Event()}
         writers = Writers(made, workspace_id, outcome, is_weak=bool(without))
+        made[0].client("ann").mirror(*(f"user-{writer}-{each}" for writer in range(2 * EACH) for each in range(rounds)))
         writing = threading.Thread(target=writers.run, args=(rounds, at))
         writing.start()
         for name, event in zip(("first", "second"), at.values(), strict=True):
