@@ -3,6 +3,7 @@
 import re
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,13 +15,15 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from tests.oracle.plain_state import PLATFORM
 from tests.oracle.tenancy_places import upsert
 from tests.oracle.tenancy_rights import is_deactivated, refused
-from tests.rpc.conftest import MakeDatabase
+from tests.rpc.bundles import copy_bundle
+from tests.rpc.conftest import MakeDatabase, sqlite_database
 from tests.rpc.walk.agreeing import disagreements
 from tests.rpc.walk.choosing import USERS, Choice
 from tests.rpc.walk.joining_rules import JoiningRules
 from tests.rpc.walk.member_rules import MemberRules, UserRules
 from tests.rpc.walk.place_rules import OrganizationRules, SettingRules, WorkspaceRules
-from tests.serving import Refusal
+from tests.serving import BUNDLES, Refusal
+from wsauthz.policy.catalog import AddById
 from wsauthz.rpc.methods import methods
 from wsauthz.v1.policy_pb2 import ReloadPolicyRequest
 from wsauthz.v1.users_pb2 import UpsertUserRequest
@@ -47,6 +50,11 @@ SHARE: Final = {
 """How often a method is called in comparison with others; 2: all that are not here."""
 STEPS: Final = [name for name in WRITES for _ in range(SHARE.get(name, 2))]
 STEPS.extend(["Deepen", "Guess", "LetAMembershipExpire", "LetAnInvitationExpire", "Repeat", "Repeat", "Repeat"])
+COMING_AND_GOING: Final = [
+    *(["AddMember"] * 6),
+    *("AddMemberByEmail", "JoinByCode", "Leave", "RemoveMember", "UpdateMember"),
+    *("CreateWorkspace", "CreateChildWorkspace", "DeleteAccount", "UpsertUser"),
+]
 NOBODY_MAY: Final = {"dam": {"SetProviders", "SetSchedule"}, "oneglanse": set[str]()}
 """What a bundle lets nobody do."""
 
@@ -65,7 +73,8 @@ class Everything(JoiningRules, MemberRules, UserRules, WorkspaceRules, Organizat
             self.call("", "users.UpsertUser", UpsertUserRequest(user_id=user, **values), set())
             upsert(self.model, user, values)
             self.everything_is_as_it_should_be()
-        made = ["CreateOrganization", *["CreateWorkspace"] * 3, "CreateChildWorkspace", *["AddMember"] * 5]
+        adding = "AddMember" if self.shipped.catalog.add_by_id is AddById.ANYBODY else "AddMemberByEmail"
+        made = ["CreateOrganization", *["CreateWorkspace"] * 3, "CreateChildWorkspace", *[adding] * 5]
         if pick % 4 == 1:
             made = [*made[:2], *["Deepen"] * 17]
         for number, name in enumerate(made):
@@ -116,10 +125,12 @@ def without_secrets(answer: Message) -> Message:
     return again
 
 
-def walk(make_database: MakeDatabase, bundle: str, walks: int, steps: int) -> None:
+def walk(
+    make_database: MakeDatabase, bundle: Path, walks: int, steps: int, machine: type[Everything] = Everything
+) -> None:
     """Take that many walks of that many steps each, after one in which the same is tried all the time."""
     run_state_machine_as_test(
-        partial(Everything, make_database, bundle),  # type: ignore[arg-type]  # anything that returns a machine
+        partial(machine, make_database, bundle),  # type: ignore[arg-type]  # anything that returns a machine
         settings=settings(ALWAYS, max_examples=1 + walks, stateful_step_count=steps),
     )
 
@@ -130,7 +141,26 @@ def walk(make_database: MakeDatabase, bundle: str, walks: int, steps: int) -> No
     indirect=["make_database"],
 )
 def test_calls_in_any_order_do_what_the_documents_say(make_database: MakeDatabase, bundle: str) -> None:
-    walk(make_database, bundle, 1, 25)
+    walk(make_database, BUNDLES / bundle, 1, 25)
+
+
+class Adding(Everything):
+    """People come and go, and mostly somebody tries to add one of them by an id."""
+
+    @rule(name=st.sampled_from(COMING_AND_GOING), pick=PICKS)
+    def take(self, name: str, pick: int) -> None:
+        """Do one thing."""
+        super().take(name, pick)
+
+
+def test_calls_in_any_order_where_only_visible_users_are_added(sqlite_template: Path, tmp_path: Path) -> None:
+    bundle = copy_bundle("oneglanse", tmp_path)
+    catalog = bundle / "catalog.toml"
+    catalog.write_text(catalog.read_text().replace("[joining]\n", '[joining]\nadd_by_id = "visible"\n'), "utf-8")
+    Everything.outcomes.clear()
+    walk(lambda: sqlite_database(sqlite_template), bundle, 1, 60, Adding)
+    added = {outcome for method, outcome in Everything.outcomes if method == "AddMember"}
+    assert {"OK", "USER_NOT_FOUND"} <= added
 
 
 @pytest.mark.soak
@@ -139,7 +169,7 @@ def test_two_thousand_calls_in_any_order_do_what_the_documents_say(
     make_database: MakeDatabase, bundle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Everything.outcomes.clear()
-    walk(make_database, bundle, 10, 200)
+    walk(make_database, BUNDLES / bundle, 10, 200)
     done = {method for method, outcome in Everything.outcomes if outcome == "OK"}
     with capsys.disabled():
         sys.stdout.write(f"\n{bundle}: {Everything.outcomes.total()} calls\n")

@@ -198,7 +198,7 @@ class Mirrored(Everything):
     """Everything that can be done, in any order; at the end a mirror of it is as what was done."""
 
     def __init__(self, make_database: MakeDatabase, bundle: str) -> None:
-        super().__init__(make_database, bundle)
+        super().__init__(make_database, BUNDLES / bundle)
         self.begin_with = fresh(self.database)
         self.begin_at = self.server.server.replica.token
 

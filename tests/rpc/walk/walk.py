@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from google.protobuf.message import Message
@@ -18,7 +19,7 @@ from tests.rpc.filling import fill, state_of
 from tests.rpc.tenants import OPERATOR, STATE
 from tests.rpc.walk import pictures
 from tests.rpc.walk.invariants import broken
-from tests.serving import BUNDLES, Refusal, Serving, attempt
+from tests.serving import Refusal, Serving, attempt
 from wsauthz.store.database import Database
 from wsauthz.v1.invitations_pb2 import GetInviteCodeRequest
 
@@ -31,9 +32,9 @@ class Walk(RuleBasedStateMachine):
     outcomes: ClassVar[Counter[tuple[str, str]]] = Counter()
     """How often each method was called, with which outcome."""
 
-    def __init__(self, make_database: MakeDatabase, bundle: str) -> None:
+    def __init__(self, make_database: MakeDatabase, bundle: Path) -> None:
         super().__init__()
-        self.shipped, self.policy = shipped_bundle(BUNDLES / bundle)
+        self.shipped, self.policy = shipped_bundle(bundle)
         self.model = Tenancy(policy=self.policy)
         upsert(self.model, OPERATOR, {})
         self.model.enrol(PLATFORM, OPERATOR, self.shipped.catalog.operator_role)
@@ -47,7 +48,7 @@ class Walk(RuleBasedStateMachine):
         self._stack = ExitStack()
         url = self._stack.enter_context(make_database())
         fill(url, state_of(STATE), self.shipped.catalog)
-        self.server = self._stack.enter_context(Serving(url, BUNDLES / bundle))
+        self.server = self._stack.enter_context(Serving(url, bundle))
         self.database = Database(url)
         self._stack.callback(self.database.close)
         self._was = pictures.of_model(self.model)
