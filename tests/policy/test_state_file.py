@@ -260,7 +260,7 @@ def test_a_wrong_line_of_json_is_refused(line: str, message: str) -> None:
         ("workspaces: [{id: a, settings: {branding: {primary_color: red}}}]", "'red' is not a colour such as #0044FF"),
         (
             "workspaces: [{id: a, settings: {features: {a b: true}}}]",
-            "features: names must be 1 to 64 characters",
+            "features: names of features must be 1 to 64 characters",
         ),
         ("workspaces: [{id: a, settings: {features: {a: 1}}}]", "settings: features: a: must be true or false"),
         ("workspaces: [{id: a, analysis_epoch: 9223372036854775808}]", "analysis_epoch: must be a whole number"),

@@ -134,7 +134,8 @@ def _resources(
         for name, actions in core.items()
     }
     features = dict.fromkeys(sorted({feature for plan in plans.values() for feature in plan.features}))
-    for name, table in top.sections("resources").items():
+    declared = top.sections("resources")
+    for name, table in declared.items():
         prefix, colon, bare = name.rpartition(":")
         module = module_of(name)
         if name in core:
@@ -142,7 +143,8 @@ def _resources(
         elif colon and prefix == CORE:
             table.refuse(f"is written without the module {CORE} (did you mean {bare}?)")
         elif colon and prefix not in modules:
-            table.refuse(f"{prefix!r} is not a module{meant(prefix, modules)}")
+            free = [each for each in modules if f"{each}:{bare}" not in declared]
+            table.refuse(f"{prefix!r} is not a module{meant(prefix, free)}")
         check_name(table, None, bare)
         actions = table.names("actions")
         if actions == ():

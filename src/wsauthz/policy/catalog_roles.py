@@ -1,7 +1,8 @@
 """The roles of catalog.toml, and what the server does with them by itself: defaults and ownership."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, get_args
 
 from wsauthz.model import texts
@@ -20,6 +21,15 @@ _FOR_ANYBODY: Final = ("workspace", "organization")
 # One case only, so that two names never differ by case alone.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
 _NAME_RULE: Final = "a name is 1 to 64 characters of [a-z0-9_-] and starts with a letter"
+
+
+def _is_any(_: Role) -> bool:
+    return True
+
+
+def _is_harmless(role: Role) -> bool:
+    """Tell whether joining may give the role: a member could, and it makes nobody an owner."""
+    return role.assignable and not role.owner_like
 
 
 def read_roles(top: Table) -> dict[str, Role]:
@@ -59,7 +69,7 @@ def read_defaults(top: Table, roles: Mapping[str, Role]) -> dict[str, str]:
         needed = kind == "workspace" or any(kind in role.places for role in roles.values())
         role = table.take(key, str) if needed else table.take(key, str, default="")
         if role:
-            check_role(table, key, role, roles, kind)
+            check_role(table, key, role, roles, kind, fits=_is_harmless if key in _FOR_ANYBODY else _is_any)
             if key in _FOR_ANYBODY:
                 _check_harmless(table, key, role, roles)
         elif role == "" and needed:
@@ -82,12 +92,24 @@ def read_ownership(top: Table, roles: Mapping[str, Role]) -> tuple[str | None, b
     if name is None and multiple:
         table.refuse("is missing: with several owners there must be a role that makes one", "role")
     if name is not None:
-        check_role(table, "role", name, roles, "workspace")
+        check_role(table, "role", name, roles, "workspace", fits=_fits_owners(roles, multiple=multiple))
     role = roles.get(name)
     if role is not None:
         _check_owners_role(table, role, roles, multiple=multiple)
     table.finish()
     return name, multiple, on_account_deletion or ""
+
+
+def _fits_owners(roles: Mapping[str, Role], *, multiple: bool) -> Callable[[Role], bool]:
+    """Return what tells whether a role could be the owners'."""
+    ranks = Counter(role.rank for role in roles.values() if role.places - {"platform"})
+    highest = max(ranks, default=0)
+    return lambda role: (
+        role.rank == highest
+        and ranks[highest] == 1
+        and role.assignable == multiple
+        and (role.owner_like or not multiple)
+    )
 
 
 def _check_owners_role(table: Table, role: Role, roles: Mapping[str, Role], *, multiple: bool) -> None:
@@ -114,13 +136,22 @@ def check_name(table: Table, key: str | None, name: str) -> None:
         table.refuse(f"{name!r} is no name: {_NAME_RULE}", key)
 
 
-def check_role(table: Table, key: str, name: str | None, roles: Mapping[str, Role], kind: PlaceKind) -> None:
-    """Note a role that is unknown, or not for this kind of place."""
+def check_role(
+    table: Table,
+    key: str,
+    name: str | None,
+    roles: Mapping[str, Role],
+    kind: PlaceKind,
+    *,
+    fits: Callable[[Role], bool] = _is_any,
+) -> None:
+    """Note a role that is unknown, or not for this kind of place; what was meant is a role that fits."""
     if name is None:
         return
     role = roles.get(name)
     if role is None:
-        table.refuse(f"{name!r} is not a role{meant(name, roles)}", key)
+        fitting = [other.name for other in roles.values() if kind in other.places and fits(other)]
+        table.refuse(f"{name!r} is not a role{meant(name, fitting)}", key)
     elif kind not in role.places:
         table.refuse(f"the places of the role {name!r} are {_listed(role.places)}, not {kind}", key)
 

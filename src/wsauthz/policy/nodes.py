@@ -127,6 +127,7 @@ class Keys:
             self._nodes.update(node.items())
         except Mistake as mistake:
             self.refuse(str(mistake))
+        self._given = frozenset(self._nodes)
 
     def take(self, key: str) -> Node | None:
         """Return what stands at a key, None if nothing does."""
@@ -162,7 +163,8 @@ class Keys:
     def finish(self) -> None:
         """Note every key that nobody asked for."""
         for key, node in self._nodes.items():
-            self.refuse(f"{key!r} is not a key here{meant(key, self._asked)}", node.line)
+            absent = [each for each in self._asked if each not in self._given]
+            self.refuse(f"{key!r} is not a key here{meant(key, absent)}", node.line)
 
 
 def read_yaml(file: str, text: str) -> tuple[Node | None, list[Problem]]:

@@ -165,14 +165,16 @@ def _holder_problems(row: Row, kind: PlaceKind, catalog: Catalog) -> Iterator[st
         return
     role = catalog.roles.get(row.role)
     if role is None:
-        yield f"the catalog has no role {row.role!r}{meant(row.role, catalog.roles)}"
+        fitting = [other.name for other in catalog.roles.values() if kind in other.places]
+        yield f"the catalog has no role {row.role!r}{meant(row.role, fitting)}"
     elif kind not in role.places:
         yield f"the places of {row.role!r} are {', '.join(sorted(role.places))}, not {kind}"
     for part in row.holder.split("+")[1:]:
-        if not part.startswith("perm:"):
-            yield f"{part!r} is no permission (did you mean perm:{part}?)"
-    for name in row.permissions:
-        if name not in catalog.permissions:
+        name = part.removeprefix("perm:")
+        if name == part:
+            close = meant(part.rpartition(":")[2], catalog.permissions, ahead="perm:")
+            yield f"{part!r} is no permission{close}"
+        elif name not in catalog.permissions:
             yield f"the catalog has no permission {name!r}{meant(name, catalog.permissions)}"
 
 

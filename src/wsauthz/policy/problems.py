@@ -39,7 +39,16 @@ class StateRefused(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean x?)"`` if something known looks like the word, else nothing."""
+def meant(word: str, known: Iterable[str], *, ahead: str = "", behind: str = "") -> str:
+    """Return ``" (did you mean x?)"`` if something known looks like the word, else nothing.
+
+    ``ahead`` and ``behind`` are what the correction has to have around it where the word stands.
+    """
     close = get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return f" (did you mean {ahead}{close[0]}{behind}?)" if close else ""
+
+
+def one_of(word: str, known: Iterable[str]) -> str:
+    """Return which of few known words was meant, else all of them: what could be written in place of the word."""
+    names = list(known)
+    return meant(word, names) or f": use {' or '.join(names)}"

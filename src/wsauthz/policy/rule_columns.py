@@ -7,7 +7,7 @@ from wsauthz.model.places import PlaceKey, State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import Catalog
 from wsauthz.policy.coverage import Coverage
-from wsauthz.policy.problems import Mistake, meant
+from wsauthz.policy.problems import Mistake, meant, one_of
 from wsauthz.policy.rules import STATES, Rule
 
 CATALOG: Final = "catalog.toml"
@@ -32,9 +32,8 @@ def check_resource(pattern: str, catalog: Catalog, coverage: Coverage) -> None:
             raise Mistake(f"{module!r} is not a module of {CATALOG}{meant(module, catalog.modules)}")
         _check_covers(pattern, coverage)
         return
-    bare = name.replace("*", "")
     if name not in catalog.resources:
-        raise Mistake(f"{pattern!r} is not a resource pattern{_resource_meant(bare, catalog)}")
+        raise Mistake(f"{pattern!r} is not a resource pattern{_resource_meant(name, object_id, catalog)}")
     if object_id == "*":
         return
     if "*" in object_id or not object_id:
@@ -48,14 +47,16 @@ def _check_covers(pattern: str, coverage: Coverage) -> None:
         raise Mistake(f"{pattern} covers no resource of {CATALOG}; core resources are named one by one, as workspace/*")
 
 
-def _resource_meant(name: str, catalog: Catalog) -> str:
-    if name in catalog.resources:
-        return f" (did you mean {name}/*?)"
-    if name.removeprefix("core:") in catalog.resources:
-        return f" (did you mean {name.removeprefix('core:')}/*?)"
-    if name.removesuffix(":") in catalog.modules:
-        return f" (did you mean {name.removesuffix(':')}:*?)"
-    return ": " + f"{name!r} is not a resource of {CATALOG}" + meant(name, catalog.resources)
+def _resource_meant(name: str, object_id: str, catalog: Catalog) -> str:
+    bare = name.replace("*", "")
+    objects = object_id if object_id and is_resource_id(object_id) else "*"
+    if bare in catalog.resources:
+        return f" (did you mean {bare}/{objects}?)"
+    if bare.removeprefix("core:") in catalog.resources:
+        return f" (did you mean {bare.removeprefix('core:')}/{objects}?)"
+    if bare.removesuffix(":") in catalog.modules:
+        return f" (did you mean {bare.removesuffix(':')}:*?)"
+    return f": {bare!r} is not a resource of {CATALOG}" + meant(bare, catalog.resources, behind=f"/{objects}")
 
 
 def check_action(pattern: str, action: str, coverage: Coverage) -> None:
@@ -94,14 +95,21 @@ def check_state(subject: str, state: str, effect: str) -> None:
 
     """
     if state not in STATES:
-        raise Mistake(f"{state!r} is not a state: use {', '.join(STATES)}{meant(state, STATES)}")
+        raise Mistake(f"{state!r} is not a state{one_of(state, _states(subject, effect))}")
     if effect == "deny" and state != terms.ANY_STATE:
         raise Mistake(f"a deny must hold in any state, not {state!r}: suspension must never widen")
     if subject == terms.EVERYONE and State.ACTIVE not in STATES[state]:
         raise Mistake(f"{subject} is held at the platform only, which is never {state}")
 
 
-def check_effect(effect: str) -> None:
+def _states(subject: str, effect: str) -> list[str]:
+    """Return the states that the rule may be limited to."""
+    if effect == "deny":
+        return [terms.ANY_STATE]
+    return [state for state, those in STATES.items() if subject != terms.EVERYONE or State.ACTIVE in those]
+
+
+def check_effect(state: str, effect: str) -> None:
     """Check that an effect is one.
 
     Raises:
@@ -109,7 +117,8 @@ def check_effect(effect: str) -> None:
 
     """
     if effect not in EFFECTS:
-        raise Mistake(f"{effect!r} is not an effect: use allow or deny{meant(effect, EFFECTS)}")
+        known = EFFECTS if state == terms.ANY_STATE else [each for each in EFFECTS if each != "deny"]
+        raise Mistake(f"{effect!r} is not an effect{one_of(effect, known)}")
 
 
 def meaning(rule: Rule, coverage: Coverage) -> object:

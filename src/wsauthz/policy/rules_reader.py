@@ -108,7 +108,7 @@ class _Reader:
             self._try(number, self._check_node, subject, self._subjects),
             self._try(number, check_place, subject, place),
             self._try(number, check_state, subject, state, effect),
-            self._try(number, check_effect, effect),
+            self._try(number, check_effect, state, effect),
         ]
         known = self._try(number, check_resource, resource, self.catalog, self.coverage)
         if known and action != "*":

@@ -74,14 +74,15 @@ def _names(record: Record, catalog: Catalog) -> Iterator[str]:
 
 def _role(kind: str, given: Mapping[str, Any], name: str, catalog: Catalog) -> Iterator[str]:
     role = catalog.roles.get(name)
-    if role is None:
-        yield f"role: the catalog has no {name!r}{meant(name, catalog.roles)}"
-        return
     place: PlaceKind = "platform"
     if given.get("workspace_id") is not None:
         place = "workspace"
     elif given.get("organization_id") is not None:
         place = "organization"
+    if role is None:
+        fitting = [other.name for other in catalog.roles.values() if place in other.places]
+        yield f"role: the catalog has no {name!r}{meant(name, fitting)}"
+        return
     if place not in role.places:
         yield f"role: the places of {name!r} are {', '.join(sorted(role.places))}, not {place}"
     if given.get("is_derived") and (place != "organization" or not {"modules", "expires_at"} <= given.keys()):

@@ -133,7 +133,10 @@ def read_lines(lines: Iterable[str], problems: list[Problem], *, file: str = "st
         named = node.value.pop("kind", Node(number, None)).value
         if named == NOTE and node.value.keys() == {"text"}:
             continue
-        if _is_kind(named if isinstance(named, str) else "", f"the kind {named!r}", number, file, problems):
+        kind = named if isinstance(named, str) else ""
+        if problem := _unknown_kind(kind, f"the kind {named!r}", kind, FIELDS):
+            problems.append(Problem(file=file, line=number, text=problem))
+        else:
             record = _record(named, node, file, problems)
             if record is not None:
                 yield record
@@ -144,11 +147,12 @@ def records_of(node: Node, file: str, problems: list[Problem]) -> Iterator[Recor
     if node.value is None:
         return
     if not isinstance(node.value, dict):
-        problems.append(Problem(file=file, line=node.line, text=f"must be a mapping of {', '.join(PLURALS)}"))
+        problems.append(Problem(file=file, line=node.line, text=f"must be a mapping of {', '.join(_lists())}"))
         return
     for key, entries in node.value.items():
         kind = PLURALS.get(key, "")
-        if not _is_kind(kind, repr(key), entries.line, file, problems):
+        if problem := _unknown_kind(kind, repr(key), key, [name for name in _lists() if name not in node.value]):
+            problems.append(Problem(file=file, line=entries.line, text=problem))
             continue
         if not isinstance(entries.value, list):
             problems.append(Problem(file=file, line=entries.line, text=f"{key}: must be a list"))
@@ -159,14 +163,18 @@ def records_of(node: Node, file: str, problems: list[Problem]) -> Iterator[Recor
                 yield record
 
 
-def _is_kind(kind: str, shown: str, line: int, file: str, problems: list[Problem]) -> bool:
+def _lists() -> list[str]:
+    """Return the names of the lists in a YAML mapping."""
+    return [f"{kind}s" for kind in FIELDS]
+
+
+def _unknown_kind(kind: str, shown: str, word: str, known: Iterable[str]) -> str:
+    """Return what is wrong with a kind of record, of which the known ones could be written there; empty: nothing."""
     if kind in FIELDS:
-        return True
-    text = (
-        f"{shown} is not supported by this version" if kind in LATER else f"{shown} is unknown: use {', '.join(FIELDS)}"
-    )
-    problems.append(Problem(file=file, line=line, text=text))
-    return False
+        return ""
+    if kind in LATER:
+        return f"{shown} is not supported by this version"
+    return f"{shown} is unknown" + (meant(word, known) or f": use {', '.join(known)}")
 
 
 def _record(kind: str, node: Node, file: str, problems: list[Problem]) -> Record | None:
@@ -180,7 +188,8 @@ def _record(kind: str, node: Node, file: str, problems: list[Problem]) -> Record
     for key, value in (items or {}).items():
         field = fields.get(key)
         if field is None:
-            mistakes.append((value.line, f"{key!r} is not a key here{meant(key, fields)}"))
+            absent = [name for name in fields if name not in node.value]
+            mistakes.append((value.line, f"{key!r} is not a key here{meant(key, absent)}"))
             continue
         try:
             given[field.name] = field.read(value)

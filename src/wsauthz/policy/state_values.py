@@ -118,7 +118,7 @@ def moment(node: Node) -> datetime:
     except ValueError:
         raise Mistake(f"{found!r} is no time: write 2030-01-31T12:00:00Z") from None
     if time.tzinfo is None:
-        raise Mistake(f"{found!r} lacks its offset from UTC: write {found}Z")
+        raise Mistake(f"{found!r} lacks its offset from UTC: write {time.isoformat()}Z")
     try:
         return time.astimezone(UTC)
     except OverflowError:
@@ -168,7 +168,9 @@ def _inside(node: Node, readers: Mapping[str, Convert]) -> list[tuple[str, Any]]
     found = []
     for key, value in node.items().items():
         if key not in readers:
-            raise Mistake(f"{key!r} is not a key here{meant(key, readers)}")
+            raise Mistake(
+                f"{key!r} is not a key here{meant(key, [name for name in readers if name not in node.items()])}"
+            )
         try:
             found.append((key, readers[key](value)))
         except Mistake as mistake:

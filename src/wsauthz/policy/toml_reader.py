@@ -69,6 +69,7 @@ class Table:
         self.source = source
         self.path = path
         self._values = dict(values)
+        self._given = frozenset(values)
         self._asked: set[str] = set()
 
     def take(self, key: str, kind: type, default: Any = REQUIRED) -> Any:
@@ -92,13 +93,15 @@ class Table:
             return None
         found: dict[str, None] = {}
         choices = None if known is None else dict.fromkeys(known)
+        given = {entry for entry in entries if isinstance(entry, str)}
         for entry in entries:
             if not isinstance(entry, str):
                 self.refuse("must be a list of texts", key)
             elif entry in found:
                 self.refuse(f"{entry!r} is listed twice", key)
             elif choices is not None and entry not in choices:
-                self.refuse(f"{entry!r} is unknown{meant(entry, choices)}", key)
+                absent = [each for each in choices if each not in given]
+                self.refuse(f"{entry!r} is unknown{meant(entry, absent)}", key)
             else:
                 found[entry] = None
         return tuple(found)
@@ -169,8 +172,9 @@ class Table:
 
     def finish(self) -> None:
         """Note every key that nobody asked for."""
+        absent = sorted(self._asked - self._given)
         for key in self._values:
-            self.refuse(f"is not a key of this table{meant(key, self._asked)}", key)
+            self.refuse(f"is not a key of this table{meant(key, absent)}", key)
 
 
 def dotted(path: Path) -> str:
