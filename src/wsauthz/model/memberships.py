@@ -60,6 +60,11 @@ class Membership:
         """Tell whether it would count but for its time; a deactivated one, which somebody decided on, never would."""
         return self.is_active and self.expires_at is not None and self.expires_at <= now
 
+    @property
+    def was_left_deactivated(self) -> bool:
+        """Whether its user ended it, by leaving or by deleting the account, when somebody had deactivated it."""
+        return self.deleted_at is not None and not self.is_active and self.removed_by == self.user_id
+
     def brings(self, now: datetime) -> bool:
         """Tell whether it makes its user a member of the organization that its workspace is in."""
         return brings(now, is_active=self.is_active, expires_at=self.expires_at)

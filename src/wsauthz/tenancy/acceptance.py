@@ -158,6 +158,8 @@ def _membership(tx: Transaction, place: PlaceKey, invitation: Invitation) -> Mem
     if latest.deleted_at is not None:
         if latest.removed_by is not None and latest.deleted_at > invitation.created_at:
             raise Removed
+        if place[0] == "organization" and latest.was_left_deactivated:
+            raise MembershipInactive
         return None
     if not latest.is_active:
         raise MembershipInactive

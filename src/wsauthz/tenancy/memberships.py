@@ -174,8 +174,14 @@ def _check_reach(tx: Transaction, place: PlaceKey, user: str, expired: Membershi
     """
     at, now, role = tx.facts.places[place], tx.now.timestamp(), expired.role if expired else ""
     grants = tx.facts.grants.get(user, {})
-    if any(roof in grants and not grants[roof].is_active for roof in at.chain if roof.key[0] == "organization"):
-        raise MembershipInactive("This user's membership of the organization is deactivated")
+    for roof in (each for each in at.chain if each.key[0] == "organization"):
+        if roof in grants:
+            is_shut_out = not grants[roof].is_active
+        else:  # leaving lifts no deactivation; being added to the organization itself does
+            latest = membership_rows.latest(tx.connection, roof.key, user) if roof is not at else None
+            is_shut_out = latest is not None and latest.was_left_deactivated
+        if is_shut_out:
+            raise MembershipInactive("This user's membership of the organization is deactivated")
     ceiling.check_touch(tx.facts, tx.rules, now, actor=tx.actor, at=at, user=user, role=role)
 
 

@@ -141,6 +141,8 @@ class MembershipServiceServicer:
         """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
         who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
         in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
+        Leaving lifts no deactivation: whom an organization had deactivated its workspaces do not take in (MEMBERSHIP_INACTIVE)
+        until somebody adds them to the organization itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -71,6 +71,8 @@ class MembershipServiceStub:
     """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
     who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
     in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
+    Leaving lifts no deactivation: whom an organization had deactivated its workspaces do not take in (MEMBERSHIP_INACTIVE)
+    until somebody adds them to the organization itself.
     """
 
 @_typing.type_check_only
@@ -116,6 +118,8 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
     who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
     in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
+    Leaving lifts no deactivation: whom an organization had deactivated its workspaces do not take in (MEMBERSHIP_INACTIVE)
+    until somebody adds them to the organization itself.
     """
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -200,6 +204,8 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes the actor itself. Asks workspace/leave or organization/leave, but not of members whom somebody else added and
         who hold nothing else there: nobody is kept where others put them. PRIMARY_OWNER, LAST_OWNER. A member who was limited
         in modules or time, had less than a code would give, or left without a rule does not come back by a code (REMOVED).
+        Leaving lifts no deactivation: whom an organization had deactivated its workspaces do not take in (MEMBERSHIP_INACTIVE)
+        until somebody adds them to the organization itself.
         """
 
 def add_MembershipServiceServicer_to_server(servicer: MembershipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
