@@ -138,7 +138,7 @@ def test_whoever_is_added_to_a_workspace_of_an_organization_becomes_its_member_a
     rows = (*USERS, organization, workspace("c", organization_id="acme"))
     fix = fix_of(world(*rows), "workspace view")
     assert "This makes them viewer of its organization" in fix.message
-    barred = member(ACME, "viewer", is_active=False)
+    barred = member(ACME, "viewer", is_active=False, expires_at=NOW - 1)
     fix = fix_of(world(*rows, barred), "workspace view")
     assert (fix.method, fix.place and fix.place.key, fix.fields) == (
         "MembershipService/UpdateMember",

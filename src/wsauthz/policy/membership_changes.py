@@ -59,6 +59,12 @@ def organization_above(at: Place) -> Place | None:
     return next((place for place in at.chain[1:] if place.key[0] == "organization"), None)
 
 
+def reactivated(catalog: Catalog, grant: Grant) -> Grant:
+    """Return the grant as an active one that somebody could give, whether or not it has expired."""
+    known = tuple(name for name in grant.permissions if name in catalog.permissions)
+    return _as_role(catalog, grant._replace(is_active=True, permissions=known))
+
+
 def _is_enough(facts: Facts, rules: Ruleset, now: float, question: Question, state: State, change: Change) -> bool:
     after = copy.copy(facts)  # only what the subject holds differs
     grants = {**facts.grants.get(question.subject, {}), change.place: change.grant}
@@ -77,7 +83,7 @@ def _changes(facts: Facts, rules: Ruleset, now: float, question: Question) -> It
     catalog = rules.catalog
     for place, grant in rows:
         if not live(grant, now):
-            yield Change(place, _as_role(catalog, _revived(catalog, grant, now)), grant)
+            yield Change(place, _revived(catalog, grant, now), grant)
     for place, grant in rows:
         if grant.modules is not None:
             yield Change(place, _as_role(catalog, _widened(catalog, _revived(catalog, grant, now), question)), grant)
@@ -123,8 +129,7 @@ def _revived(catalog: Catalog, grant: Grant, now: float) -> Grant:
     if live(grant, now):
         return grant
     is_over = grant.expires_at is not None and grant.expires_at <= now
-    known = tuple(name for name in grant.permissions if name in catalog.permissions)
-    return grant._replace(is_active=True, expires_at=None if is_over else grant.expires_at, permissions=known)
+    return reactivated(catalog, grant._replace(expires_at=None) if is_over else grant)
 
 
 def _widened(catalog: Catalog, grant: Grant, question: Question) -> Grant:

@@ -11,7 +11,7 @@ from wsauthz.model.places import State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import AddById
 from wsauthz.policy.facts import Facts, Grant
-from wsauthz.policy.membership_changes import Change, least_change, organization_above, rules_allow
+from wsauthz.policy.membership_changes import Change, least_change, organization_above, reactivated, rules_allow
 from wsauthz.policy.place import Place
 from wsauthz.policy.question import Question
 from wsauthz.policy.remedy import ROLE_UNKNOWN, UNKNOWN_USER, Remedy, state_remedy, states_to_come
@@ -64,7 +64,7 @@ def _given(facts: Facts, rules: Ruleset, now: float, question: Question, change:
     above = organization_above(place)
     row = facts.grants.get(question.subject, {}).get(above) if above else None
     if above is not None and row is not None and not row.is_active:
-        first = _update(facts, rules, now, question, Change(above, row._replace(is_active=True), row))
+        first = _update(facts, rules, now, question, Change(above, reactivated(rules.catalog, row), row))
         return replace(first, message=f"{first.message} Nobody deactivated there can be added. Then: {fix.message}")
     return fix
 
@@ -112,10 +112,9 @@ def _update(facts: Facts, rules: Ruleset, now: float, question: Question, change
     """Field of the update -> what is done."""
     if not before.is_active:
         doing["is_active"] = "reactivate the membership"
-    if before.expires_at is not None and before.expires_at <= now:
-        doing["expires_at"] = "give the membership a later expiry"
-    elif before.expires_at != grant.expires_at:
-        doing["expires_at"] = "take the expiry away"
+    if before.expires_at is not None and before.expires_at != grant.expires_at:
+        is_over = before.expires_at <= now
+        doing["expires_at"] = "give the membership a later expiry" if is_over else "take the expiry away"
     if before.role != grant.role:
         doing["role"] = f"give the user the role {grant.role}"
     if before.modules != grant.modules:
