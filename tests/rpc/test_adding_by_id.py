@@ -38,14 +38,22 @@ def ghosts(make_database: MakeDatabase) -> Iterator[Tenants]:
         yield tenants
 
 
+CLERK: Final = "clerk"
+"""Holds a role at the platform that adds members everywhere, and sees nobody."""
+
+
 def serving_with(make_database: MakeDatabase, folder: Path, add_by_id: str) -> Any:
-    """Serve the dam bundle with a setting of ``[joining] add_by_id``."""
-    bundle = copy_bundle("dam", folder)
+    """Serve the dam bundle with a setting of ``[joining] add_by_id``, and with a clerk."""
+    rows = ["p, role:clerk, *, workspace/*, view, any, allow", "p, role:clerk, *, member/*, add, any, allow"]
+    role = '\n[roles.clerk]\ntitle = "Clerk"\nrank = 15\nplaces = ["platform"]\n'
+    bundle = copy_bundle("dam", folder, rows=[*rows, "g4, role:clerk, role:clerk"], catalog=role, tests=False)
     catalog = bundle / "catalog.toml"
     said = f'[joining]\nadd_by_id = "{add_by_id}"\n'
     catalog.write_text(catalog.read_text().replace("[joining]\n", said), "utf-8")
     assert said in catalog.read_text()
-    return serving(make_database(), bundle)
+    clerk = {"platform": True, "user": CLERK, "role": "clerk"}
+    state = {"users": [*STATE["users"], {"id": CLERK}], "memberships": [*STATE["memberships"], clerk]}
+    return serving(make_database(), bundle, state)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +200,8 @@ def test_those_whom_the_actor_may_look_at_are_visible(visible: Tenants) -> None:
     assert_unknown(adding(visible, viewer, member, workspace_id=own))  # a viewer lists no members
     assert not isinstance(adding(visible, owner, member, workspace_id=second), Refusal)
     assert not isinstance(adding(visible, OPERATOR, visible.user(), workspace_id=second), Refusal)
-    assert not isinstance(adding(visible, OPERATOR, OPERATOR, workspace_id=second), Refusal)
+    assert_unknown(adding(visible, CLERK, owner, workspace_id=visible.workspace(viewer).id))
+    assert not isinstance(adding(visible, CLERK, CLERK, workspace_id=second), Refusal)
 
 
 def test_where_nobody_is_added_by_an_id_an_address_is_needed(make_database: MakeDatabase, tmp_path: Path) -> None:

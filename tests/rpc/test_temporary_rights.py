@@ -98,6 +98,17 @@ def test_of_several_rights_the_one_that_lasts_longest_counts(dam: Tenants) -> No
     assert isinstance(add(dam, admin, child, role="admin", expires_at=FRIDAY), str)
 
 
+def test_the_latest_expiry_is_named_where_several_rights_end(dam: Tenants) -> None:
+    owner = dam.user()
+    parent = dam.workspace(owner).id
+    child = dam.child(owner, parent).id
+    sunday = FRIDAY + timedelta(days=2)
+    admin = dam.member(owner, parent, role="admin", expires_at=FRIDAY)
+    dam.member(owner, child, user=admin, role="admin", expires_at=sunday)
+    assert_ceiling(add(dam, admin, child, role="viewer"), sunday)
+    assert isinstance(add(dam, admin, child, role="viewer", expires_at=sunday), str)
+
+
 def test_ownership_is_not_given_on_a_temporary_right(dam: Tenants) -> None:
     owner = dam.user()
     organization = dam.organization(owner).id
@@ -130,6 +141,21 @@ def test_a_workspace_of_an_organization_is_not_created_on_a_temporary_right(oneg
     request = workspaces_pb2.CreateWorkspaceRequest(name="Mine", organization_id=organization)
     assert_ceiling(attempt(oneglanse.client(member).workspaces.CreateWorkspace, request))
     assert oneglanse.workspace(member).owner_user_id == member  # one that stands alone is everybody's right
+
+
+def test_one_of_several_owners_transfers_nothing_on_a_temporary_right(
+    make_database: MakeDatabase,
+) -> None:
+    """The rules let every owner transfer; what ends is that this one acts as the platform."""
+    until = {"platform": True, "user": "helper", "role": "operator", "expires_at": FRIDAY.isoformat()}
+    state = {"users": [*STATE["users"], {"id": "helper"}], "memberships": [*STATE["memberships"], until]}
+    with serving(make_database(), "oneglanse", state) as tenants:
+        owner = tenants.user()
+        workspace = tenants.workspace(owner).id
+        member = tenants.member(owner, workspace)
+        tenants.member(owner, workspace, user="helper", role="owner")
+        request = workspace_states_pb2.TransferOwnershipRequest(workspace_id=workspace, user_id=member)
+        assert_ceiling(attempt(tenants.client("helper").states.TransferOwnership, request))
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,13 @@ from wsauthz.model.invitations import Invitation
 from wsauthz.model.places import PLATFORM
 from wsauthz.model.workspaces import Workspace
 from wsauthz.policy.current import CurrentPolicy
+from wsauthz.policy.state_file import read_state
 from wsauthz.rpc.methods import core_vocabulary
 from wsauthz.store import invitations as invitation_rows
 from wsauthz.store import memberships as membership_rows
 from wsauthz.tenancy import acceptance, invitations
 from wsauthz.tenancy.enrolment import close
+from wsauthz.tenancy.imports import import_state
 from wsauthz.tenancy.invitations import Sent
 from wsauthz.tenancy.joining import Joined
 from wsauthz.tenancy.transaction import Transaction
@@ -209,6 +211,17 @@ def test_an_invitation_of_the_platform_ends_with_the_role_there(dam: World) -> N
     assert invitation(dam, sent).revoked_at is None
     with pytest.raises(InvitationNotFound):
         dam.read("bob", acceptance.preview, token=sent.token)
+
+
+def test_an_invitation_to_a_membership_that_would_have_expired_has_expired(dam: World) -> None:
+    """An import can bring the expiry forward, beyond the one of the invitation."""
+    workspace = dam.workspace("ann")
+    sent = invite(dam, "ann", workspace, dam.user("bob"))
+    record = f"id: {sent.invitation.id}, workspace: {workspace.id}, email: bob@example.com"
+    text = f"invitations: [{{{record}, membership_expires_at: 2020-01-01T00:00:00Z}}]"
+    dam.write("", import_state, read_state(text, "yaml"))
+    with pytest.raises(InvitationExpired):
+        accept(dam, "bob", sent)
 
 
 def test_a_role_that_the_policy_lost_cannot_be_accepted(dam: World, database_url: str) -> None:
