@@ -59,6 +59,15 @@ def test_a_revision_whose_changes_are_missing_makes_a_replica_load_anew(world: W
     assert (other.revision, set(other.replica.facts.users)) == (world.revision, set(world.replica.facts.users))
 
 
+def test_a_writer_does_not_decide_without_a_revision_whose_changes_are_missing(world: World, other: World) -> None:
+    """There are changes to apply, but not up to the revision before its own."""
+    world.user("ann")
+    world.user("bob")
+    with world.database.write() as connection:
+        connection.execute(delete(changes).where(changes.c.revision == world.revision))
+    assert other.write("", lambda tx: {"ann", "bob"} <= set(tx.facts.users))
+
+
 def test_a_writer_does_not_decide_on_half_applied_facts(world: World, other: World) -> None:
     """A writer that was waiting when applying failed finds facts that nobody may trust."""
     world.user("ann")
