@@ -46,7 +46,10 @@ NOT_IN_MESSAGES = {
     "removed_by": "decides whether a join code brings somebody back; nobody is told who removed them",
 }
 
-IN_MESSAGES_ONLY = {"accepted": "derived from accepted_at, for frontends that want a flag (REQ-019)"}
+IN_MESSAGES_ONLY = {
+    "accepted": "derived from accepted_at, for frontends that want a flag (REQ-019)",
+    "lost_default_workspace": "derived from what the user holds in the default workspace now",
+}
 
 IN_TABLES_ONLY: dict[str, str] = {}
 """Column -> why it is no field of the noun. Secrets have tables of their own."""

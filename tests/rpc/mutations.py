@@ -121,6 +121,18 @@ def _invitation(call: Call, user: str) -> str:
     return f"{call.world.name}.invitation.{user.removeprefix(call.world.name)}"
 
 
+def _accepting(call: Call) -> Reasons:
+    """Return why an invitation is refused; people who were never mirrored have no address that it could be for."""
+    if call.ground.unknown(call.actor):
+        return {"INVITATION_EMAIL_MISMATCH"}
+    return call.ground.joining(call.actor, call.place) - {"MEMBERSHIP_EXPIRED"}
+
+
+def _entering(call: Call) -> Reasons:
+    """Return why somebody may not make the workspace their default; people who were never mirrored have no profile."""
+    return call.rule("workspace view") or call.ground.unknown(call.actor)
+
+
 def _own(call: Call) -> Reasons:
     """Return why somebody may not do what is only about itself."""
     return set() if call.ground.is_active(call.actor) else {"USER_INACTIVE"}
@@ -222,7 +234,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     ),
     "AcceptInvitation": Mutation(  # which replaces an expired membership, as no code does
         fields=lambda call: {"token": token_of(_invitation(call, call.actor))},
-        refused=lambda call: call.ground.joining(call.actor, call.place) - {"MEMBERSHIP_EXPIRED"},
+        refused=_accepting,
     ),
     "RotateInviteCode": _ruled(lambda call: {**call.workspace, "disable": True}, "invite_code rotate"),
     "JoinByCode": Mutation(
@@ -250,8 +262,10 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         is_harmless=True,
         needs_actor=False,
     ),
-    "UpdateProfile": _ruled(lambda call: {"default_workspace_id": call.place[1]}, "workspace view", is_harmless=True),
-    "SwitchWorkspace": _ruled(_workspace, "workspace view", is_harmless=True),
+    "UpdateProfile": Mutation(
+        fields=lambda call: {"default_workspace_id": call.place[1]}, refused=_entering, is_harmless=True
+    ),
+    "SwitchWorkspace": Mutation(fields=_workspace, refused=_entering, is_harmless=True),
     "DeleteAccount": Mutation(fields=lambda _: {}, refused=_own),
     "DeleteAccount/of somebody else": _ruled(lambda call: {"user_id": call.bystander}, "user delete", "platform"),
     "ReloadPolicy": _ruled(lambda _: {}, "policy reload", "platform", is_harmless=True),

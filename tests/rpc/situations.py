@@ -130,8 +130,10 @@ class Plan:
         return Scene(mutation=mutation, situation=situation, name=name, call=call, expected=expected)
 
     def _world(self, cast: Mapping[str, Person], situation: str) -> World:
-        self.worlds.append(world_of(f"w{len(self.worlds)}", self.rules, cast, situation))
-        return self.worlds[-1]
+        world = world_of(f"w{len(self.worlds)}", self.rules, cast, situation)
+        world.newcomer(0)  # as whom calls are judged before they are made
+        self.worlds.append(world)
+        return world
 
 
 def is_in_vain(rules: Policy, asks: str) -> bool:
