@@ -251,13 +251,13 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "ReinstateOrganization": _ruled(_organization, "child reinstate", "platform", "organization"),
     # --- users, policy
     "UpsertUser": Mutation(
-        fields=lambda call: {"user_id": call.actor, "name": call.new},
+        fields=lambda call: {"user_id": call.bystander, "name": call.new},
         refused=lambda _: set(),
         is_harmless=True,
         needs_actor=False,
     ),
     "BatchUpsertUsers": Mutation(
-        fields=lambda call: {"users": [{"user_id": call.actor, "name": call.new}]},
+        fields=lambda call: {"users": [{"user_id": call.bystander, "name": call.new}]},
         refused=lambda _: set(),
         is_harmless=True,
         needs_actor=False,
