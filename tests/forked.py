@@ -16,9 +16,8 @@ from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Final
-from unittest import mock
 
-_LOADED: Final = ("tests.forked", "wsauthz.cli.serving", "wsauthz.store.migrations")
+_LOADED: Final = ("tests.quiet_grpc", "tests.forked", "wsauthz.cli.serving", "wsauthz.store.migrations")
 # To start one process polls the others, which must happen once at a time: what is read there is there once.
 _polling: Final = threading.Lock()
 
@@ -27,8 +26,7 @@ def context() -> ForkServerContext:
     """Return what starts processes that fork from one that has everything loaded."""
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(list(_LOADED))
-    with mock.patch.dict(os.environ, GRPC_VERBOSITY="NONE"):  # as commands load grpc; not for the tests' own
-        forkserver.ensure_running()
+    forkserver.ensure_running()
     return found
 
 
