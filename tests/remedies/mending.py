@@ -28,7 +28,7 @@ from wsauthz.tenancy import (
     workspace_states,
     workspaces,
 )
-from wsauthz.tenancy.helpers import helpers
+from wsauthz.tenancy.able_users import able_users
 from wsauthz.tenancy.mirroring import UserEvent, upsert
 from wsauthz.tenancy.transaction import Transaction
 
@@ -68,7 +68,7 @@ def _named(stage: Stage, fix: Remedy, subject: str) -> Iterator[list[str]]:
     """Yield whom the remedy names, whoever asks."""
     replica = stage.world.replica
     for asker in (BOSS, *replica.facts.users):
-        yield helpers(replica.facts, stage.rules, replica.now(), found=fix, subject=subject, asker=asker)
+        yield able_users(replica.facts, stage.rules, replica.now(), found=fix, subject=subject, asker=asker)
 
 
 def carry_out(stage: Stage, question: Question, fix: Remedy, doer: str, *, for_good: bool = True) -> bool:

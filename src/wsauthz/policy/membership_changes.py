@@ -54,11 +54,6 @@ def rules_allow(facts: Facts, rules: Ruleset, now: float, question: Question, st
     return match(question, able, state)[0] is not None and match(question, nodes, state)[1] is None
 
 
-def organization_above(at: Place) -> Place | None:
-    """Return the organization that a workspace is in."""
-    return next((place for place in at.chain[1:] if place.key[0] == "organization"), None)
-
-
 def reactivated(catalog: Catalog, grant: Grant) -> Grant:
     """Return the grant as an active one that somebody could give, whether or not it has expired."""
     known = tuple(name for name in grant.permissions if name in catalog.permissions)
@@ -68,7 +63,7 @@ def reactivated(catalog: Catalog, grant: Grant) -> Grant:
 def _is_enough(facts: Facts, rules: Ruleset, now: float, question: Question, state: State, change: Change) -> bool:
     after = copy.copy(facts)  # only what the subject holds differs
     grants = {**facts.grants.get(question.subject, {}), change.place: change.grant}
-    above = organization_above(change.place)
+    above = change.place.organization_above
     if change.before is None and above is not None and above not in grants:
         role = rules.catalog.default_organization_role  # whoever is added to a workspace becomes a member there
         grants[above] = change.grant._replace(role=role, permissions=())

@@ -11,7 +11,7 @@ from wsauthz.model.places import State
 from wsauthz.policy import terms
 from wsauthz.policy.catalog import AddById
 from wsauthz.policy.facts import Facts, Grant
-from wsauthz.policy.membership_changes import Change, least_change, organization_above, reactivated, rules_allow
+from wsauthz.policy.membership_changes import Change, least_change, reactivated, rules_allow
 from wsauthz.policy.place import Place
 from wsauthz.policy.question import Question
 from wsauthz.policy.remedy import ROLE_UNKNOWN, UNKNOWN_USER, Remedy, state_remedy, states_to_come
@@ -61,7 +61,7 @@ def _given(facts: Facts, rules: Ruleset, now: float, question: Question, change:
     if place.state is not State.ACTIVE:
         first = state_remedy(place)
         return replace(first, message=f"{first.message} Nobody can be added before that. Then: {fix.message}")
-    above = organization_above(place)
+    above = place.organization_above
     row = facts.grants.get(question.subject, {}).get(above) if above else None
     if above is not None and row is not None and not row.is_active:
         first = _update(facts, rules, now, question, Change(above, reactivated(rules.catalog, row), row))
@@ -161,7 +161,7 @@ def _modules(grant: Grant) -> str:
 
 def _organization(facts: Facts, rules: Ruleset, question: Question, change: Change) -> str:
     """Return what a change in a workspace brings in its organization, as a sentence of its own."""
-    above = organization_above(change.place)
+    above = change.place.organization_above
     if above is None:
         return ""
     if above not in facts.grants.get(question.subject, {}):

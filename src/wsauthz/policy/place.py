@@ -75,6 +75,11 @@ class Place:
         for child in self.children:
             child.settle()
 
+    @property
+    def organization_above(self) -> "Place | None":
+        """The organization that a workspace is in; None for every other place."""
+        return next((place for place in self.chain[1:] if place.key[0] == "organization"), None)
+
     def below(self) -> "Iterator[Place]":
         """Yield the place itself and everything below it."""
         yield self

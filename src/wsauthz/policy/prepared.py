@@ -112,9 +112,9 @@ def _enter(facts: Facts, subject: str, held_in: PlaceKey, row: Row, catalog: Cat
     if row.holder == EVERYONE:
         facts.apply("user", {"id": subject, "is_active": True})
         return
-    above = next((place.key for place in facts.places[held_in].chain[1:] if place.key[0] == "organization"), None)
+    above = facts.places[held_in].organization_above
     if above is not None:
-        _join(facts, subject, above, catalog.default_organization_role, ())
+        _join(facts, subject, above.key, catalog.default_organization_role, ())
     _join(facts, subject, held_in, row.role, row.permissions)
 
 

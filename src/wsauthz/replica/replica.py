@@ -42,9 +42,6 @@ from wsauthz.tenancy.transaction import Caller, Reading
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_REPORT_SECONDS: Final = 60.0
-_MOST_REPORTED: Final = 100
-
 _MOST_AT_ONCE: Final = 10_000
 _PATIENCE: Final = 5.0
 """How much longer than others a statement that loads facts may take."""
@@ -99,7 +96,6 @@ class Replica:
         """Why the facts are not trusted."""
         self.cause = ""
         """Why the newest poll failed; empty: it did not."""
-        self._reported: dict[str, float] = {}
         self._stale_seconds = stale_seconds
         self._answers_until = -math.inf
         """By the monotonic clock, which goes on while the process is stopped; set with ``seen_at`` and ``_trusted``."""
@@ -123,15 +119,6 @@ class Replica:
             return ""
         unheard = f"the database has not been reached for {self._stale_seconds:g} s"
         return f"{unheard if self._trusted else self._problem}{f': {self.cause}' if self.cause else ''}"
-
-    def report(self, cause: str) -> None:
-        """Log why the database failed a call; the same cause once a minute."""
-        now = time.monotonic()
-        if now - self._reported.get(cause, -math.inf) >= _REPORT_SECONDS:
-            if len(self._reported) >= _MOST_REPORTED:
-                self._reported.clear()
-            self._reported[cause] = now
-            _log.error("the database failed a call", extra={"cause": cause})
 
     def check_ready(self) -> None:
         """Return if answers may be given.

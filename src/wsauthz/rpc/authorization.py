@@ -26,7 +26,7 @@ from wsauthz.rpc.decisions import (
 )
 from wsauthz.rpc.denials import Denials
 from wsauthz.rpc.running import on_loop
-from wsauthz.tenancy.helpers import helpers
+from wsauthz.tenancy.able_users import able_users
 from wsauthz.tenancy.transaction import Caller
 from wsauthz.v1 import authorization_pb2 as pb
 
@@ -154,7 +154,7 @@ class AuthorizationService:
         asked = {"subject": request.subject, "resource": request.resource, "action": request.action}
         fix = remedy(facts, rules, now, decision, **asked, required_module=request.required_module)
         asker = asker or request.subject
-        users = helpers(facts, rules, now, found=fix, subject=request.subject, asker=asker)
+        users = able_users(facts, rules, now, found=fix, subject=request.subject, asker=asker)
         response.denial.remedy.CopyFrom(remedy_message(fix, users))
 
 

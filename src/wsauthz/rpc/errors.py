@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from wsauthz.model import errors
+from wsauthz.model.moments import rfc3339
 
 DOMAIN: Final = "wsauthz"
 
@@ -48,7 +49,7 @@ def status(error: errors.Refused) -> status_pb2.Status:
     code, kind = entry(error)
     metadata = {"kind": kind} if kind else {}
     if isinstance(error, errors.RoleCeiling) and error.latest is not None:
-        metadata["latest_expires_at"] = error.latest.isoformat().replace("+00:00", "Z")
+        metadata["latest_expires_at"] = rfc3339(error.latest)
     if error.field and code is not grpc.StatusCode.INVALID_ARGUMENT:  # there it is in BadRequest
         metadata["field"] = error.field
     if error.workspace_id:

@@ -35,6 +35,7 @@ from wsauthz.model.places import PLATFORM
 from wsauthz.replica.auditor import Auditor
 from wsauthz.replica.replica import Replica
 from wsauthz.rpc import errors, streams, targets
+from wsauthz.rpc.causes import Causes
 from wsauthz.rpc.lengths import LONGEST, check_texts
 from wsauthz.rpc.methods import Method, methods
 from wsauthz.rpc.replays import LONGEST_REQUEST_ID
@@ -68,6 +69,7 @@ class Wrapper:
         self._running = Running(replica, metrics, self._workers, self._rejected)
         self._methods = methods()
         self.auditor = Auditor(replica)
+        self._causes = Causes()
 
     def register(self, server: grpc.aio.Server, *servicers: object) -> None:
         """Register the methods of every service of this API, each wrapped; exactly one of the servicers has it."""
@@ -121,7 +123,7 @@ class Wrapper:
                 outcome = (name, errors.entry(refused)[0].name)
                 self._rejected(method, by, request, refused)
                 if isinstance(refused, Unavailable) and refused.cause:
-                    self.replica.report(refused.cause)
+                    self._causes.report(refused.cause)
                 failed = errors.status(refused)
             except asyncio.CancelledError:
                 outcome = (name, "CANCELLED")

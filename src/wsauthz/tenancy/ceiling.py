@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from wsauthz.model.errors import RoleCeiling
+from wsauthz.model.moments import rfc3339
 from wsauthz.policy import terms
 from wsauthz.policy.facts import Facts
 from wsauthz.policy.place import Place
@@ -54,7 +55,7 @@ def check_grant(
         raise RoleCeiling(problem)
     ends = _ends(facts, now, giver=giver, at=at, until=until, holds=lambda moment: not excess(moment))
     if ends is not None:
-        raise RoleCeiling(f"Your own right ends at {_shown(ends)}; what you give must expire by then", latest=ends)
+        raise RoleCeiling(f"Your own right ends at {rfc3339(ends)}; what you give must expire by then", latest=ends)
 
 
 def check_ownership(
@@ -71,7 +72,7 @@ def check_ownership(
     """
     ends = _ends(facts, now, giver=giver, at=at, until=NEVER, holds=may)
     if ends is not None and may(now):
-        raise RoleCeiling(f"Your own {right} ends at {_shown(ends)}, and ownership has no expiry")
+        raise RoleCeiling(f"Your own {right} ends at {rfc3339(ends)}, and ownership has no expiry")
 
 
 def until(expires_at: datetime | None) -> float:
@@ -139,10 +140,6 @@ def _ends(
     expiries = {grant.expires_at for place, grant in facts.grants.get(giver, {}).items() if place in at.chain}
     coming = sorted((end for end in expiries if end is not None and end > now), reverse=True)
     return datetime.fromtimestamp(next((end for end in coming if holds(_right_before(end))), now), UTC)
-
-
-def _shown(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _right_before(moment: float) -> float:

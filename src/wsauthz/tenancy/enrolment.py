@@ -43,7 +43,7 @@ def enrol(
         AlreadyMember: the user has a live membership there. LimitReached: the place has as many as it may.
 
     """
-    membership = _blank(tx, place, user, role)
+    membership = new_membership(tx, place, user, role)
     membership = replace(membership, permissions=permissions, modules=modules, expires_at=expires_at)
     _add(tx, membership, is_limited=is_limited)
     sync_organization(tx, membership, is_limited=is_limited)
@@ -127,7 +127,7 @@ def sync_organization(tx: Transaction, membership: Membership, *, is_limited: bo
     elif membership.deleted_at is None and membership.brings(tx.now):
         bringing = membership_rows.bringing(tx.connection, organization_id, [user], now=tx.now)
         terms = joint_terms([each.terms for each in bringing])
-        made = _blank(tx, organization, user, tx.rules.catalog.default_organization_role)
+        made = new_membership(tx, organization, user, tx.rules.catalog.default_organization_role)
         made = replace(made, **terms._asdict(), is_derived=True, added_by=membership.added_by)
         _add(tx, made, is_limited=is_limited)
 
@@ -172,7 +172,7 @@ def described(membership: Membership) -> Mapping[str, Any]:
     }
 
 
-def _blank(tx: Transaction, place: PlaceKey, user: str, role: str) -> Membership:
+def new_membership(tx: Transaction, place: PlaceKey, user: str, role: str) -> Membership:
     """Return a new membership of the place that says no more than the role."""
     kind, identifier = place
     return Membership(

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Final
 
+from wsauthz.model.moments import rfc3339
 from wsauthz.model.workspaces import WorkspaceSettings
 from wsauthz.policy.state_fields import BESIDE_WORKSPACES, FIELDS, SOURCE_VERSION
 from wsauthz.store import bulk, rows
@@ -94,7 +95,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, IntEnum):
         return value.name.lower()
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return rfc3339(value)
     if isinstance(value, WorkspaceSettings):
         branding = {"logo": value.branding.logo, "primary_color": value.branding.primary_color}
         return {"branding": branding, "features": value.features}

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from wsauthz.model import texts
@@ -174,7 +175,7 @@ def _is_newer(version: int | None, known: int | None) -> bool:
 
 def _merged(tx: Transaction, old: User | None, user_id: str, values: Mapping[str, Any]) -> User:
     """Return the user with the values."""
-    base = old or _new(tx, user_id)
+    base = old or new_user(user_id, tx.now)
     new = replace(base, **values)
     if new.email != base.email and "email_verified" not in values:
         new = replace(new, email_verified=False)
@@ -183,7 +184,8 @@ def _merged(tx: Transaction, old: User | None, user_id: str, values: Mapping[str
     return new
 
 
-def _new(tx: Transaction, user_id: str) -> User:
+def new_user(user_id: str, now: datetime) -> User:
+    """Return a user of whom nothing is known but the id."""
     return User(
         id=user_id,
         kind=UserKind.HUMAN,
@@ -193,8 +195,8 @@ def _new(tx: Transaction, user_id: str) -> User:
         name="",
         image_url="",
         default_workspace_id=None,
-        created_at=tx.now,
-        updated_at=tx.now,
+        created_at=now,
+        updated_at=now,
     )
 
 

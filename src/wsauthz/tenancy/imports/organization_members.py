@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from wsauthz.model.identifiers import new_id
 from wsauthz.model.memberships import Membership, Terms, joint_terms
 from wsauthz.model.places import PlaceKey
+from wsauthz.tenancy.enrolment import new_membership
 from wsauthz.tenancy.imports.work import Work
 
 Held = dict[tuple[PlaceKey, str], Membership]
@@ -36,7 +36,7 @@ def bring_organizations(work: Work, changed: Iterable[Membership], held: Held, l
             after = replace(present, **joint_terms(terms)._asdict())
             work.keep("organization membership", present, after)
         elif present is None and is_way_in:
-            after = _derived(work, above, user, joint_terms(terms))
+            after = _derived(work, key[0], user, joint_terms(terms))
             work.keep("organization membership", None, after)
 
 
@@ -56,21 +56,6 @@ def _organization_above(work: Work, membership: Membership) -> str | None:
     return work.organization_of(membership.workspace_id)
 
 
-def _derived(work: Work, organization_id: str, user: str, terms: Terms) -> Membership:
-    now = work.tx.now
-    return Membership(
-        id=new_id("member"),
-        workspace_id=None,
-        organization_id=organization_id,
-        user_id=user,
-        role=work.tx.rules.catalog.default_organization_role,
-        permissions=(),
-        modules=terms.modules,
-        is_active=True,
-        expires_at=terms.expires_at,
-        joined_at=now,
-        created_at=now,
-        updated_at=now,
-        deleted_at=None,
-        is_derived=True,
-    )
+def _derived(work: Work, organization: PlaceKey, user: str, terms: Terms) -> Membership:
+    made = new_membership(work.tx, organization, user, work.tx.rules.catalog.default_organization_role)
+    return replace(made, **terms._asdict(), is_derived=True, added_by=None)

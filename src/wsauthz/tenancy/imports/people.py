@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from wsauthz.model.organizations import Organization
-from wsauthz.model.users import User, UserKind
+from wsauthz.model.users import User
 from wsauthz.policy.state_fields import SOURCE_VERSION
 from wsauthz.policy.state_file import Record
 from wsauthz.store import bulk
 from wsauthz.store import users as user_rows
 from wsauthz.tenancy.imports.work import Work
+from wsauthz.tenancy.mirroring import new_user
 from wsauthz.tenancy.slugs import choose
 
 
@@ -45,7 +46,7 @@ def import_users(work: Work) -> None:
     for record in records:
         before = found.get(record.given["id"])
         given = {name: value for name, value in record.given.items() if name != SOURCE_VERSION}
-        after = replace(before or _new_user(work, record.given["id"]), **given)
+        after = replace(before or new_user(record.given["id"], work.tx.now), **given)
         if before is not None and after.email != before.email and "email_verified" not in record.given:
             after = replace(after, email_verified=False)
         if after.email_verified and after.email is None:
@@ -87,20 +88,4 @@ def _new_organization(work: Work, record: Record, taken: set[str]) -> Organizati
     now = work.tx.now
     return Organization(
         id=identifier, name=name, slug=slug, is_suspended=False, created_at=now, updated_at=now, deleted_at=None
-    )
-
-
-def _new_user(work: Work, identifier: str) -> User:
-    now = work.tx.now
-    return User(
-        id=identifier,
-        kind=UserKind.HUMAN,
-        is_active=True,
-        email=None,
-        email_verified=False,
-        name="",
-        image_url="",
-        default_workspace_id=None,
-        created_at=now,
-        updated_at=now,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsauthz.model.memberships import Terms
+from wsauthz.model.moments import rfc3339
 from wsauthz.model.places import PlaceKey
 
 
@@ -66,7 +67,7 @@ def _json(values: Mapping[str, Any]) -> dict[str, Any]:
     if "modules" in found:
         found["modules"] = {"modules": list(found["modules"])}
     if "expires_at" in found:
-        found["expires_at"] = found["expires_at"].isoformat().replace("+00:00", "Z")
+        found["expires_at"] = rfc3339(found["expires_at"])
     return found
 
 

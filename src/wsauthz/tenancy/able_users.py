@@ -1,4 +1,4 @@
-"""Who can carry out a remedy: people whom the rules allow it and whom no further constraint stops."""
+"""The users who can carry out a remedy: the rules allow it to them, and no further constraint stops them."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,7 +23,7 @@ _MOST_PAGES: Final = 10
 """Pages of candidates that one answer looks at; it is made on the event loop."""
 
 
-def helpers(facts: Facts, rules: Ruleset, now: float, *, found: Remedy, subject: str, asker: str) -> list[str]:
+def able_users(facts: Facts, rules: Ruleset, now: float, *, found: Remedy, subject: str, asker: str) -> list[str]:
     """Return up to ten users who can do it, if the asker may list the members of the place; else none.
 
     ``now`` is in Unix seconds. The subject is never among them: they are to be helped by somebody else.
