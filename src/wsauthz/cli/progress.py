@@ -1,4 +1,4 @@
-"""How far a long command is, on a terminal."""
+"""The progress of a long command, on a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What is wrong with a bundle that is in force: reported wherever an operator looks, never a reason not to serve."""
+"""Problems of a bundle that is in force: reported wherever an operator looks, never a reason not to serve."""
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass

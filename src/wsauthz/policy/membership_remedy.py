@@ -1,4 +1,4 @@
-"""What would fix a denial that is about what somebody holds, in sentences that say all that it gives."""
+"""Remedies for denials that are about what somebody holds, in sentences that say all that they give."""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What would fix a denial, whatever its first reason is."""
+"""The remedy for a denial, whatever its first reason is."""
 
 from dataclasses import replace
 from typing import Final

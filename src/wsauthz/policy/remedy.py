@@ -1,4 +1,4 @@
-"""What would fix a denial: which RPC, where, and all that it gives; here for what is said of places.
+"""Remedies: the RPC that would fix a denial, its place, and all that it gives; here those about places.
 
 A sentence names everybody who is allowed more afterwards, because somebody is to decide whether that is wanted.
 """

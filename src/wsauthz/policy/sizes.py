@@ -1,4 +1,4 @@
-"""How large a bundle may be: what its parts make together is limited before any of it is compiled."""
+"""Limits of the size of a bundle: what its parts make together is limited before any of it is compiled."""
 
 from typing import Final
 

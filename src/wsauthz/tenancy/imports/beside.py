@@ -1,4 +1,4 @@
-"""What a state file says beside the nouns: settings of modules, joining by code, and visits."""
+"""The parts of a state file beside the nouns: settings of modules, joining by code, and visits."""
 
 from wsauthz.model.errors import InvalidArgument
 from wsauthz.store import entries as entry_rows

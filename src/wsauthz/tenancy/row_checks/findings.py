@@ -1,4 +1,4 @@
-"""What a check of rows finds, and the management calls that would repair it."""
+"""The findings of a check of rows, and the management calls that would repair it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What tells a history from another one that has the same revisions: a hash that is chained at each of them."""
+"""Digests, which tell a history from another one that has the same revisions: a hash is chained at each of them."""
 
 import sqlalchemy as sa
 from alembic import op
